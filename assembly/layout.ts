@@ -1,0 +1,158 @@
+// Where everything lies in a tape's shared memory and in a lane's file. Both compilers read this file (AssemblyScript for
+// the kernels, TypeScript for src/), so it holds constants only, made of literals, `+` and `*`.
+//
+//   [ module statics | control | symbol table | lane windows … | flusher scratch … ]
+//
+// Every window that a file may be mapped over starts on a WINDOW_ALIGN boundary.
+
+export const WINDOW_ALIGN = 65536;
+
+// ---- control window: words shared by all threads of the process, never mapped to a file --------------------------------
+export const CONTROL = 65536;
+export const CONTROL_BYTES = 65536;
+/** i32: one of TAPE_*; a producer reads it after each publish. Read-mostly, so alone on its cache lines. */
+export const CONTROL_STATE = CONTROL;
+/** i32: lock of the symbol table, 0 free, 1 held. */
+export const CONTROL_SYMBOL_LOCK = CONTROL + 128;
+/** u64 each: what the flusher has sealed so far in this session. */
+export const CONTROL_SEALED_RECORDS = CONTROL + 256;
+export const CONTROL_SEALED_BLOCKS = CONTROL + 264;
+export const CONTROL_RAW_BYTES = CONTROL + 272;
+export const CONTROL_STORED_BYTES = CONTROL + 280;
+/** The schema's field table: u32 count, then FIELD_BYTES a field, from CONTROL_FIELDS on. */
+export const CONTROL_FIELD_COUNT = CONTROL + 1024;
+export const CONTROL_FIELDS = CONTROL + 1088;
+export const FIELD_BYTES = 16;
+export const MAX_FIELDS = 200;
+/** Per storage node, STORAGE_COUNTER_BYTES each: u64 blocks, u64 bytes, u64 errors. */
+export const CONTROL_STORAGE = CONTROL + 8192;
+export const STORAGE_COUNTER_BYTES = 64;
+export const MAX_STORAGE_NODES = 64;
+
+export const TAPE_OPEN = 1;
+export const TAPE_CLOSING = 2;
+export const TAPE_FAILED = 3;
+
+// ---- symbol table window: a 4 KiB header, then SYMBOL_BYTES an entry ------------------------------------------------------
+export const SYMBOLS = CONTROL + CONTROL_BYTES;
+export const SYMBOL_HEADER_BYTES = 4096;
+/** u32 in the header: how many entries are published. */
+export const SYMBOL_COUNT = 128;
+export const SYMBOL_BYTES = 64;
+/** Entry: u64 XXH64 (seed: the id) of bytes 8..63, u8 length, then up to 55 bytes of UTF-8, the rest zero. */
+export const SYMBOL_LENGTH = 8;
+export const SYMBOL_NAME = 9;
+export const SYMBOL_NAME_MAX = 55;
+
+// ---- lane window and lane file: a 4 KiB header, then the ring --------------------------------------------------------------
+export const MAX_LANES = 64;
+export const LANE_HEADER_BYTES = 4096;
+export const LANE_MAGIC = 0;
+export const LANE_VERSION = 8;
+export const LANE_HEADER_SIZE = 12;
+export const LANE_TAPE_ID = 16;
+export const LANE_FINGERPRINT = 32;
+export const LANE_EPOCH = 40;
+export const LANE_ID = 44;
+/** u32: bytes of a record's fixed part, header included; the whole record where no field varies. */
+export const LANE_RECORD_BYTES = 48;
+/** u32: 1 where records vary in length. */
+export const LANE_VARIABLE = 52;
+/** u64: bytes of the ring. */
+export const LANE_CAPACITY = 56;
+/** u64: mixed into every record's checksum, so that a record of another lane or epoch is never taken for one of this. */
+export const LANE_SALT = 64;
+export const LANE_CREATED_NS = 72;
+/** u64: XXH64 of bytes 0..119. */
+export const LANE_CHECKSUM = 120;
+/** u64: bytes published since the lane was made. Written by the producer alone. */
+export const LANE_TAIL = 128;
+// The producer's own line: nobody else reads it while the lane is in use, but for the counters (statistics).
+/** u64: its copy of `head`, refreshed only when it says full. */
+export const LANE_CACHED_HEAD = 256;
+/** u64: position mod capacity, kept so that the hot path never divides. */
+export const LANE_OFFSET = 264;
+export const LANE_RECORDS = 272;
+export const LANE_DROPS = 280;
+/** u64: bytes copied out. Written by the flusher alone. */
+export const LANE_DRAINED = 384;
+/** u64: bytes whose blocks are on their storage nodes: the space before it may be used again. Written by the flusher alone. */
+export const LANE_HEAD = 512;
+/** i32: 1 while the producer sleeps on LANE_HEAD. */
+export const LANE_WAITING = 640;
+/** u64: position at which a closing tape stopped taking records of this lane; ~0 until then. */
+export const LANE_SEALED_AT = 768;
+/** i32: one of LANE_FREE, LANE_IN_USE, LANE_LEFT. */
+export const LANE_STATE = 896;
+/** u64 each: the arguments of the append under way. */
+export const LANE_ARGUMENTS = 2048;
+/** SYMBOL_NAME_MAX bytes: the name being interned. */
+export const LANE_NAME = 4032;
+
+export const LANE_FREE = 0;
+export const LANE_IN_USE = 1;
+export const LANE_LEFT = 2;
+
+// ---- record: in the ring and in the flusher's row buffer; 8-aligned, a multiple of 8 bytes ------------------------------------
+/** u64 checksum over position, salt and the bytes after it. */
+export const RECORD_CHECKSUM = 0;
+/** u32: bytes of the whole record. */
+export const RECORD_SIZE = 8;
+/** u32: RECORD_DATA or RECORD_PADDING. */
+export const RECORD_KIND = 12;
+export const RECORD_TIMESTAMP = 16;
+export const RECORD_HEADER_BYTES = 16;
+export const RECORD_DATA = 1;
+export const RECORD_PADDING = 2;
+
+// ---- field kinds, as stored in field tables, block headers and schema fingerprints ----------------------------------------------
+export const KIND_TIMESTAMP = 1;
+export const KIND_SYMBOL = 2;
+export const KIND_DECIMAL = 3;
+export const KIND_F64 = 4;
+export const KIND_F32 = 5;
+export const KIND_I8 = 6;
+export const KIND_I16 = 7;
+export const KIND_I32 = 8;
+export const KIND_I64 = 9;
+export const KIND_U8 = 10;
+export const KIND_U16 = 11;
+export const KIND_U32 = 12;
+export const KIND_U64 = 13;
+export const KIND_TEXT = 14;
+export const KIND_BYTES = 15;
+
+// A field table entry: u8 kind, u8 scale, u16 zero, u32 offset in the record, f64 multiplier (10^scale).
+// A text or bytes field has a u32 length at its offset; its bytes follow the fixed part, in field order.
+export const FIELD_KIND = 0;
+export const FIELD_SCALE = 1;
+export const FIELD_OFFSET = 4;
+export const FIELD_MULTIPLIER = 8;
+
+// ---- drain state and cursors in the flusher's scratch -------------------------------------------------------------------------------
+/** u32: rows in the row buffer. */
+export const DRAIN_ROWS = 0;
+/** u32: pointer behind the last row. */
+export const DRAIN_FILL = 4;
+/** u32: 1 when the next row did not fit before the end of the row buffer. */
+export const DRAIN_FULL = 8;
+export const DRAIN_STATE_BYTES = 64;
+/** A lane's cursor: u64 position, u64 limit, i64 timestamp, u32 offset, u32 size (0: exhausted). */
+export const CURSOR_POSITION = 0;
+export const CURSOR_LIMIT = 8;
+export const CURSOR_TIMESTAMP = 16;
+export const CURSOR_OFFSET = 24;
+export const CURSOR_SIZE = 28;
+export const CURSOR_BYTES = 32;
+
+// ---- what hot kernels answer below zero ------------------------------------------------------------------------------------------------
+/** No room before `head + capacity`. */
+export const FULL = -1;
+/** Published while the tape was closing: LANE_SEALED_AT decides whether it counts. */
+export const CLOSING = -2;
+/** The record is larger than the ring allows. */
+export const TOO_LARGE = -3;
+/** A record of lane i in use fails its checks: DAMAGED - i. */
+export const DAMAGED = -100;
+/** Field i was refused (range, not a whole number, not a decimal of that scale): REFUSED - i. */
+export const REFUSED = -1000;

@@ -1,0 +1,218 @@
+import {
+  DRAIN_FILL,
+  DRAIN_ROWS,
+  KIND_F32,
+  KIND_F64,
+  KIND_U32,
+  KIND_U64,
+} from '../../assembly/layout.js';
+import { assert, TapeError } from '../errors.js';
+import type { MemoryMap } from '../journal/memory-map.js';
+import { readSymbolName } from '../journal/symbols.js';
+import type { Kernels } from '../kernels.js';
+import type { Compression } from '../options.js';
+import type { Zstd } from '../runtime.js';
+import type { PlacedField, Schema } from '../schema.js';
+import {
+  align8,
+  type BlockHeader,
+  type BlockSymbol,
+  blockHeaderBytes,
+  COMPRESSION_NONE,
+  COMPRESSION_ZSTD,
+  type ChunkEntry,
+  ENCODING_DELTA,
+  ENCODING_PACKED,
+  ENCODING_RAW,
+  encodeBlockHeader,
+  type LaneRange,
+} from './header.js';
+
+/** What the encoder is told of the block that it makes. */
+export interface BlockOrigin {
+  tapeId: Uint8Array;
+  sequence: bigint;
+  epoch: number;
+  laneRanges: LaneRange[];
+}
+
+/** Turns the rows in a tape's row buffer into a block in its block buffer. */
+export class BlockEncoder {
+  readonly #schema: Schema;
+  readonly #kernels: Kernels;
+  readonly #map: MemoryMap;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #zstd: { codec: Zstd; level: number } | null;
+  /** Where in #map.block the next chunk goes. */
+  #free = 0;
+
+  constructor(
+    schema: Schema,
+    kernels: Kernels,
+    memory: WebAssembly.Memory,
+    map: MemoryMap,
+    zstd: Zstd,
+    compression: Compression,
+  ) {
+    this.#schema = schema;
+    this.#kernels = kernels;
+    this.#map = map;
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#view = new DataView(memory.buffer);
+    this.#zstd = compression === 'off' ? null : { codec: zstd, level: compression.zstd };
+    schema.varying.forEach(({ offset }, i) => {
+      this.#view.setUint32(map.lengthOffsets + 4 * i, offset, true);
+    });
+  }
+
+  /** The block of all rows in the row buffer, as a view that holds until the next call. */
+  encode(origin: BlockOrigin): { header: BlockHeader; bytes: Uint8Array } {
+    const { block, drainState, rows } = this.#map;
+    const count = this.#view.getUint32(drainState + DRAIN_ROWS, true);
+    assert(count > 0, 'a block has records');
+    const symbols = this.#symbols(count);
+    const names = symbols.map(({ name }) => new TextEncoder().encode(name));
+    const chunkCount = this.#schema.fields.length + this.#schema.varying.length;
+    const headerBytes = blockHeaderBytes(origin.laneRanges.length, chunkCount, names);
+    this.#free = headerBytes;
+    const chunks: ChunkEntry[] = [];
+    for (const field of this.#schema.table) {
+      chunks.push(this.#values(field, count));
+      const which = this.#schema.varying.indexOf(field);
+      if (which >= 0) chunks.push(this.#varying(field, which, count));
+    }
+    const times = chunks[0].range;
+    assert(times !== null, 'the timestamp is the first chunk and has a range');
+    const header = {
+      ...origin,
+      fingerprint: this.#schema.fingerprint,
+      count,
+      leastNs: times.least,
+      greatestNs: times.greatest,
+      blockBytes: this.#free,
+      rowBytes: this.#view.getUint32(drainState + DRAIN_FILL, true) - rows,
+      symbolMask: symbols.reduce((mask, { id }) => mask | (1n << BigInt(id % 64)), 0n),
+      chunks,
+      symbols,
+    };
+    const encoded = encodeBlockHeader(header);
+    assert(encoded.length === headerBytes, 'a block header is as long as foretold');
+    this.#bytes.set(encoded, block);
+    const checksum = this.#view.getBigUint64(block + headerBytes - 8, true);
+    return { header: { ...header, checksum }, bytes: this.#bytes.subarray(block, block + this.#free) };
+  }
+
+  #symbols(count: number): BlockSymbol[] {
+    const { columnA, columnB, seenSymbols, symbolCapacity } = this.#map;
+    const ids = new Set<number>();
+    for (const field of this.#schema.fields.keys()) {
+      const placed = this.#schema.table.find(({ index }) => index === field)!;
+      if (placed.kind !== 'symbol') continue;
+      this.#gather(placed, count, columnA);
+      const found = this.#kernels.distinct(columnA, count, seenSymbols, symbolCapacity, columnB);
+      if (found < 0) {
+        throw new TapeError('CORRUPT', `a record holds an unknown symbol in ${placed.name}`, { field: placed.name });
+      }
+      for (let i = 0; i < found; i++) ids.add(this.#view.getUint32(columnB + 4 * i, true));
+    }
+    return [...ids].map((id) => ({ id, name: readSymbolName(this.#bytes, id) }));
+  }
+
+  #gather(field: PlacedField, count: number, out: number): void {
+    const { rows, rowIndex } = this.#map;
+    if (this.#schema.varying.length === 0) {
+      this.#kernels.gatherStrided(rows, this.#schema.recordBytes, count, field.offset, field.width, out);
+    } else {
+      this.#kernels.gatherIndexed(rowIndex, count, field.offset, field.width, out);
+    }
+  }
+
+  /** The chunk of a fixed-width field, or of the lengths of a varying one. */
+  #values(field: PlacedField, count: number): ChunkEntry {
+    const { block, columnA, columnB } = this.#map;
+    const at = block + this.#free;
+    const rawBytes = count * field.width;
+    const varying = field.kind === 'text' || field.kind === 'bytes';
+    const kind = varying ? KIND_U32 : field.kindNumber;
+    if (kind === KIND_F64 || kind === KIND_F32) {
+      this.#gather(field, count, at);
+      return this.#close(field, 0, ENCODING_RAW, rawBytes, null);
+    }
+    this.#gather(field, count, columnA);
+    this.#kernels.widen(columnA, kind, count, columnB);
+    this.#kernels.minMax(columnB, count, kind === KIND_U64 ? 1 : 0, columnA);
+    const range =
+      field.kind === 'symbol' || varying
+        ? null
+        : { least: this.#view.getBigInt64(columnA, true), greatest: this.#view.getBigInt64(columnA + 8, true) };
+    const packed = this.#kernels.packedSize(columnB, count);
+    const delta = this.#kernels.deltaSize(columnB, count);
+    if (Math.min(packed, delta) >= rawBytes) {
+      this.#gather(field, count, at);
+      return this.#close(field, 0, ENCODING_RAW, rawBytes, range);
+    }
+    if (packed <= delta) {
+      const bytes = this.#kernels.pack(columnB, count, at);
+      return this.#close(field, 0, ENCODING_PACKED, bytes, range);
+    }
+    const bytes = this.#kernels.deltaEncode(columnB, count, columnA, at);
+    return this.#close(field, 0, ENCODING_DELTA, bytes, range);
+  }
+
+  #varying(field: PlacedField, which: number, count: number): ChunkEntry {
+    const { block, blockEnd, lengthOffsets, rowIndex } = this.#map;
+    const at = block + this.#free;
+    const bytes = this.#kernels.gatherVarying(
+      rowIndex,
+      count,
+      this.#schema.recordBytes,
+      lengthOffsets,
+      which,
+      at,
+      blockEnd,
+    );
+    assert(bytes >= 0, 'the varying bytes of all rows fit the block buffer');
+    return this.#close(field, 1, ENCODING_RAW, bytes, null);
+  }
+
+  /** Compresses the `encodedBytes` at the free end where that pays, and enters them. */
+  #close(
+    field: PlacedField,
+    part: number,
+    encoding: number,
+    encodedBytes: number,
+    range: ChunkEntry['range'],
+  ): ChunkEntry {
+    const { block, blockEnd } = this.#map;
+    const at = block + this.#free;
+    let storedBytes = encodedBytes;
+    let compression = COMPRESSION_NONE;
+    if (this.#zstd !== null && encodedBytes >= 64) {
+      const frame = this.#zstd.codec.compress(this.#bytes.subarray(at, at + encodedBytes), this.#zstd.level);
+      // A chunk that shrinks by less than a thirty-second isn't worth a reader's decompression.
+      if (frame.length < encodedBytes - (encodedBytes >> 5)) {
+        this.#bytes.set(frame, at);
+        storedBytes = frame.length;
+        compression = COMPRESSION_ZSTD;
+      }
+    }
+    const end = align8(this.#free + storedBytes);
+    assert(block + end <= blockEnd, 'a block fits the block buffer');
+    this.#bytes.fill(0, at + storedBytes, block + end);
+    const entry: ChunkEntry = {
+      field: field.index,
+      part,
+      kind: field.kindNumber,
+      encoding,
+      compression,
+      range,
+      offset: this.#free,
+      storedBytes,
+      encodedBytes,
+      checksum: BigInt.asUintN(64, this.#kernels.xxh64(at, storedBytes, 0n)),
+    };
+    this.#free = end;
+    return entry;
+  }
+}

@@ -1,0 +1,88 @@
+// A collector of the demo, in a thread of its own: takes events from its source and appends them to its lane.
+import { parentPort, workerData } from 'node:worker_threads';
+import { MarketBatch } from '../collect/market-batch.js';
+import { BinanceParser, type FeedCounts } from '../collect/sources/binance.js';
+import { Simulator } from '../collect/sources/simulator.js';
+import { DemoControl } from './demo-control.js';
+import { type AppenderHandle, type Recorded, Recorder } from './demo-recorder.js';
+
+/** What a collector starts with. */
+export interface CollectorTask {
+  handle: AppenderHandle;
+  collector: number;
+  collectors: number;
+  control: SharedArrayBuffer;
+  /** The seed of a simulated feed and how many of its events to record; without it the lines of a feed are posted. */
+  simulated?: { seed: number; records: number };
+}
+
+/** What is posted to a collector of a captured feed: whole lines, and at last none. */
+export type CollectorInput = { bytes: Uint8Array } | 'end';
+
+/** What a collector posts: that it is ready for the start, that it has taken its lines, and at last what it has done. */
+export type CollectorOutput =
+  | 'ready'
+  | 'taken'
+  | { recorded: Recorded; feed?: { counts: FeedCounts; trouble?: FeedTrouble } };
+
+/** The first line that gave no records: its place among the lines of this collector, from 0 on, and why. */
+export interface FeedTrouble {
+  line: number;
+  reason: string;
+}
+
+const task = workerData as CollectorTask;
+const control = new DemoControl(task.collectors, task.control);
+const recorder = new Recorder(task.handle, task.collector, control);
+const batch = new MarketBatch();
+const post = (output: CollectorOutput) => parentPort!.postMessage(output);
+
+if (task.simulated !== undefined) simulate(task.simulated.seed, task.simulated.records);
+else replay();
+
+function simulate(seed: number, records: number): void {
+  const simulator = new Simulator({ seed, collector: task.collector, collectors: task.collectors });
+  post('ready');
+  control.waitForGate();
+  for (let left = records; left > 0 && recorder.pause(); left -= batch.length) {
+    simulator.fill(batch, Math.min(left, batch.capacity));
+    recorder.append(batch);
+  }
+  post({ recorded: recorder.finish() });
+}
+
+function replay(): void {
+  const decoder = new TextDecoder();
+  const parser = new BinanceParser(batch, append);
+  let trouble: FeedTrouble | undefined;
+  let line = 0;
+  let more = true;
+
+  function append(): void {
+    if (more && recorder.pause()) {
+      const wanted = batch.length;
+      batch.length = control.claim(wanted);
+      more = batch.length === wanted;
+      recorder.append(batch);
+    }
+    batch.length = 0;
+  }
+
+  parentPort!.on('message', (input: CollectorInput) => {
+    if (input === 'end') {
+      append();
+      post({ recorded: recorder.finish(), feed: { counts: parser.counts, trouble } });
+      return;
+    }
+    const text = decoder.decode(input.bytes);
+    let from = 0;
+    for (let end = text.indexOf('\n'); end >= 0 && more; end = text.indexOf('\n', from)) {
+      const reason = parser.parse(text.slice(from, end));
+      if (reason !== undefined) trouble ??= { line, reason };
+      from = end + 1;
+      line++;
+    }
+    post('taken');
+  });
+  post('ready');
+}

@@ -1,0 +1,112 @@
+import { runtime } from 'ticktape/runtime';
+import { dealLines } from '../collect/sources/feed-file.js';
+import type { RuntimeWorker } from '../runtime.js';
+import type { CollectorInput, CollectorOutput, CollectorTask, FeedTrouble } from './demo-collector.js';
+import { DemoControl } from './demo-control.js';
+import type { AppenderHandle } from './demo-recorder.js';
+
+/** Chunks of a feed that may be on their way to a collector. */
+const CHUNKS_AHEAD = 4;
+
+/** How long collectors may take to end by themselves when asked to, in ms. */
+const STOP_MS = 2000;
+
+export type CollectorReport = Exclude<CollectorOutput, string>;
+
+/** The collectors of the demo, as the main thread sees them. */
+export class Crew {
+  readonly control: DemoControl;
+  /** All of them wait for the start. */
+  readonly ready: Promise<void>;
+  /** What each has done. */
+  readonly finished: Promise<CollectorReport[]>;
+  readonly #workers: RuntimeWorker[];
+  readonly #inFlight: number[];
+  #onTaken: () => void = () => {};
+
+  /** @param simulated the seed of a simulated feed, and how many events each collector records of it */
+  constructor(handles: AppenderHandle[], simulated?: { seed: number; records: number[] }) {
+    const collectors = handles.length;
+    this.control = new DemoControl(collectors);
+    this.#inFlight = handles.map(() => 0);
+    this.#workers = handles.map((handle, collector) => {
+      const task: CollectorTask = { handle, collector, collectors, control: this.control.buffer };
+      if (simulated !== undefined) task.simulated = { seed: simulated.seed, records: simulated.records[collector] };
+      return runtime.spawn(new URL('./demo-collector.js', import.meta.url), task);
+    });
+    const each = this.#workers.map((worker, collector) => this.#listen(worker, collector));
+    this.ready = Promise.all(each.map(({ ready }) => ready)).then(() => {});
+    this.finished = Promise.all(each.map(({ finished }) => finished));
+    // Whoever waits for the one has not yet got to the other.
+    this.ready.catch(() => {});
+    this.finished.catch(() => {});
+  }
+
+  /** Deals the lines of a feed out, until all are or the budget is used up. */
+  async deal(path: string): Promise<void> {
+    for await (const { share, bytes } of dealLines(path, this.#workers.length)) {
+      while (this.#inFlight[share] >= CHUNKS_AHEAD && !this.control.stopped) {
+        await new Promise<void>((resolve) => {
+          this.#onTaken = resolve;
+        });
+      }
+      if (this.control.stopped || this.control.budget <= 0) break;
+      this.#inFlight[share]++;
+      this.#workers[share].post({ bytes } satisfies CollectorInput);
+    }
+    for (const worker of this.#workers) worker.post('end' satisfies CollectorInput);
+  }
+
+  /** Ends the threads: kindly, then not. */
+  async stop(): Promise<void> {
+    this.control.stop();
+    this.#onTaken();
+    let timer: NodeJS.Timeout | undefined;
+    const tooLong = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, STOP_MS);
+    });
+    await Promise.race([this.finished.catch(() => {}), tooLong]);
+    clearTimeout(timer);
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  #listen(worker: RuntimeWorker, collector: number): { ready: Promise<void>; finished: Promise<CollectorReport> } {
+    let onReady!: () => void;
+    let onFinished!: (report: CollectorReport) => void;
+    let done = false;
+    const failed = new Promise<never>((_, reject) => {
+      worker.onFailure((error) => {
+        if (!done) reject(new Error(`collector ${collector}: ${error.message}`, { cause: error }));
+      });
+    });
+    const ready = new Promise<void>((resolve) => {
+      onReady = resolve;
+    });
+    const finished = new Promise<CollectorReport>((resolve) => {
+      onFinished = resolve;
+    });
+    worker.onMessage((message) => {
+      const output = message as CollectorOutput;
+      if (output === 'ready') onReady();
+      else if (output === 'taken') {
+        this.#inFlight[collector]--;
+        this.#onTaken();
+      } else {
+        done = true;
+        onFinished(output);
+      }
+    });
+    return { ready: Promise.race([ready, failed]), finished: Promise.race([finished, failed]) };
+  }
+}
+
+/** The first line of the feed that gave no records, and why, of all collectors. */
+export function firstTrouble(reports: CollectorReport[]): FeedTrouble | undefined {
+  let first: FeedTrouble | undefined;
+  reports.forEach(({ feed }, collector) => {
+    if (feed?.trouble === undefined) return;
+    const line = feed.trouble.line * reports.length + collector + 1;
+    if (first === undefined || line < first.line) first = { line, reason: feed.trouble.reason };
+  });
+  return first;
+}

@@ -1,0 +1,106 @@
+import { market } from '../collect/market.js';
+import { KIND_NAMES, type MarketBatch, PRICE_SCALE, SIZE_SCALE } from '../collect/market-batch.js';
+import { type Appender, openAppender } from '../index.js';
+import type { DemoControl } from './demo-control.js';
+import { Digest, hashName } from './digest.js';
+import { Histogram } from './histogram.js';
+
+const PRICE_UNIT = 10 ** PRICE_SCALE;
+const SIZE_UNIT = 10 ** SIZE_SCALE;
+
+/** Above this share of its lane a collector makes a pause, until the lane is below it. */
+const PAUSE_BACKLOG = 0.5;
+const PAUSE_MS = 1;
+
+export type AppenderHandle = Parameters<typeof openAppender>[1];
+
+/** What a collector has appended, as it is posted to the main thread. */
+export interface Recorded {
+  appended: number;
+  /** By kind. */
+  kinds: number[];
+  digest: string;
+  pauses: number;
+  /** Of a histogram of the times of the appends. */
+  buckets: Uint32Array<ArrayBuffer>;
+  maxNs: number;
+}
+
+/** Appends batches of a collector's source to its lane: timed, counted and digested. */
+export class Recorder {
+  readonly #appender: Appender<typeof market.fields>;
+  readonly #collector: number;
+  readonly #control: DemoControl;
+  readonly #digest = new Digest();
+  readonly #histogram = new Histogram();
+  readonly #kinds: number[] = KIND_NAMES.map(() => 0);
+  #hashes = new Int32Array(0);
+  #appended = 0;
+  #pauses = 0;
+
+  constructor(handle: AppenderHandle, collector: number, control: DemoControl) {
+    this.#appender = openAppender(market, handle);
+    this.#collector = collector;
+    this.#control = control;
+  }
+
+  /** Waits until the lane has room: a feed that is read from memory is faster than any disk. Answers whether to go on. */
+  pause(): boolean {
+    while (this.#appender.backlog() > PAUSE_BACKLOG && !this.#control.stopped) {
+      this.#pauses++;
+      this.#control.sleep(PAUSE_MS);
+    }
+    return !this.#control.stopped;
+  }
+
+  append(batch: MarketBatch): void {
+    this.#digestAll(batch);
+    this.#appendAll(batch);
+    this.#appended += batch.length;
+    this.#control.report(this.#collector, this.#appended);
+  }
+
+  finish(): Recorded {
+    this.#appender.close();
+    return {
+      appended: this.#appended,
+      kinds: this.#kinds,
+      digest: this.#digest.toString(),
+      pauses: this.#pauses,
+      buckets: this.#histogram.buckets,
+      maxNs: this.#histogram.maxNs,
+    };
+  }
+
+  #digestAll(batch: MarketBatch): void {
+    if (this.#hashes.length !== batch.names.length) this.#hashes = Int32Array.from(batch.names, hashName);
+    for (let row = 0; row < batch.length; row++) {
+      this.#digest.add(batch, row, this.#hashes);
+      this.#kinds[batch.kind[row]]++;
+    }
+  }
+
+  #appendAll(batch: MarketBatch): void {
+    const appender = this.#appender;
+    const collector = this.#collector;
+    const { length, names } = batch;
+    for (let row = 0; row < length; row++) {
+      const name = names[batch.symbol[row]];
+      const before = performance.now();
+      appender.append(
+        batch.tsNs[row],
+        name,
+        batch.kind[row],
+        batch.flags[row],
+        collector,
+        batch.price[row] / PRICE_UNIT,
+        batch.size[row] / SIZE_UNIT,
+        batch.askPrice[row] / PRICE_UNIT,
+        batch.askSize[row] / SIZE_UNIT,
+        batch.exchangeMs[row],
+        batch.id[row],
+      );
+      this.#histogram.record((performance.now() - before) * 1e6);
+    }
+  }
+}

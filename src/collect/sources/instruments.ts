@@ -1,0 +1,44 @@
+/** What a simulated exchange lists. Prices in hundredths, sizes in thousandths. */
+export interface Instrument {
+  name: string;
+  price: number;
+  /** The grid that its prices lie on. */
+  tick: number;
+  /** The grid that its sizes lie on. */
+  lot: number;
+}
+
+// The most active first: perpetuals and futures, then shares, with roughly their prices.
+const LISTING = `
+BTCUSDT:61800/10/1 ETHUSDT:2680/1/1 ES:5360/25/1000 NQ:18600/25/1000 SOLUSDT:158/1/10 CL:76/1/1000 GC:2470/10/1000
+BNBUSDT:512/1/10 SPY:531 QQQ:451 NVDA:105 TSLA:199 AAPL:213 AMD:136 MSFT:403 AMZN:166 META:509 GOOGL:162 NFLX:629
+AVGO:145 INTC:20 PLTR:29 COIN:196 MSTR:134 SMCI:51 MU:91 BAC:38 F:10 T:19 PFE:29 XOM:117 JPM:206 WFC:53 C:58 GS:491
+MS:97 V:261 MA:459 UNH:559 JNJ:160 LLY:845 MRK:114 ABBV:191 BMY:47 GILD:74 AMGN:330 CVS:58 WMT:68 TGT:135 COST:844
+HD:346 LOW:231 NKE:73 SBUX:75 MCD:268 KO:69 PEP:174 PG:169 CHD:100 KMB:141 MO:51 PM:117 DIS:86 CMCSA:39 VZ:40 TMUS:197
+CRM:248 ORCL:129 ADBE:528 NOW:805 INTU:619 IBM:191 CSCO:46 QCOM:162 TXN:191 ADI:212 LRCX:800 AMAT:192 KLAC:760
+ASML:878 TSM:165 ARM:113 MRVL:61 ON:70 NXPI:239 MCHP:77 SNOW:123 CRWD:240 PANW:325 ZS:174 NET:74 DDOG:112 OKTA:91
+MDB:238 SHOP:68 SQ:62 PYPL:64 UBER:70 LYFT:10 ABNB:114 DASH:123 RBLX:38 SPOT:331 PINS:29 SNAP:9 RIVN:14 LCID:3 NIO:4
+XPEV:7 LI:19 BABA:80 JD:26 PDD:133 BIDU:86 GM:42 STLA:16 TM:172 HMC:32 BA:164 LMT:546 RTX:116 NOC:497 GD:291 GE:165
+HON:199 MMM:124 CAT:327 DE:348 UPS:127 FDX:283 UNP:240 CSX:34 NSC:244 DAL:39 UAL:40 AAL:10 LUV:26 CCL:15 RCL:147
+NCLH:16 MAR:217 HLT:208 BKNG:3460 EXPE:125 LVS:39 MGM:36 WYNN:75 CVX:145 COP:108 SLB:45 HAL:32 EOG:126 OXY:58 DVN:45
+MPC:170 PSX:137 VLO:150 KMI:21 WMB:43 NEE:77 DUK:111 SO:87 D:55 AEP:98 EXC:37 XEL:60 SRE:79 AMT:224 PLD:123 EQIX:805
+SPG:154 O:59 PSA:310 CCI:110 BLK:842 SCHW:63 AXP:238 COF:136 USB:43 PNC:168 TFC:41 BK:62 SPGI:482 MCO:453 ICE:153
+CME:199 AON:328 MMC:221 PGR:223 TRV:211 AIG:73 MET:70 PRU:110 ALL:175 CB:272 LIN:448 APD:269 SHW:344 ECL:234 DD:79
+DOW:52 NEM:48 FCX:42 NUE:145 STLD:114 X:37 AA:32 TMO:598 DHR:269 ABT:109 MDT:80 ISRG:455 SYK:327 BSX:75 EW:63 ZTS:182
+REGN:1130 VRTX:477 MRNA:85 BIIB:203 ILMN:127 DXCM:72 CI:335 ELV:529 HUM:357 HCA:358 MCK:577 ADP:262 PAYX:121 FIS:73
+FI:162 GPN:104 ROP:533 CDNS:260 SNPS:520 ANSS:311 FTNT:70 ADSK:241 WDAY:223 TEAM:136 HPQ:33 DELL:92 WDC:60 STX:100
+NTAP:118
+`;
+
+/** Names, prices and grids of the `count` most active instruments, most active first. */
+export function listInstruments(count: number): Instrument[] {
+  const entries = LISTING.trim().split(/\s+/);
+  if (!Number.isInteger(count) || count < 1 || count > entries.length) {
+    throw new RangeError(`${count} instruments: the simulated exchange lists 1 to ${entries.length}`);
+  }
+  return entries.slice(0, count).map((entry) => {
+    const [name, terms] = entry.split(':');
+    const [dollars, tick = 1, lot = 1000] = terms.split('/').map(Number);
+    return { name, price: Math.round((dollars * 100) / tick) * tick, tick, lot };
+  });
+}

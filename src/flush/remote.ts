@@ -1,0 +1,93 @@
+import { TapeError } from '../errors.js';
+import type { Runtime, RuntimeWorker } from '../runtime.js';
+import type { FlusherCommand, FlusherMessage, FlusherSetup, PlainError } from './worker.js';
+
+const revive = ({ code, message, path, storageNode }: PlainError): Error =>
+  new TapeError(code ?? 'FLUSHER_FAILED', message, { path, storageNode });
+
+/** The flusher in its thread, as the tape sees it. */
+export class RemoteFlusher {
+  readonly #worker: RuntimeWorker;
+  readonly #waiting = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
+  readonly #onTrouble: (error: Error) => void;
+  #nextId = 1;
+  #failure: Error | null = null;
+
+  private constructor(worker: RuntimeWorker, onTrouble: (error: Error) => void) {
+    this.#worker = worker;
+    this.#onTrouble = onTrouble;
+  }
+
+  /** Resolves once the flusher is at work. @throws TapeError `FLUSHER_FAILED` */
+  static async start(runtime: Runtime, setup: FlusherSetup, onTrouble: (error: Error) => void): Promise<RemoteFlusher> {
+    const worker = runtime.spawn(new URL('./worker.js', import.meta.url), setup);
+    const flusher = new RemoteFlusher(worker, onTrouble);
+    const ready = new Promise<void>((resolve, reject) => flusher.#waiting.set(0, { resolve, reject }));
+    worker.onMessage((message) => flusher.#receive(message as FlusherMessage));
+    worker.onFailure((error) =>
+      flusher.#fail(new TapeError('FLUSHER_FAILED', `the flusher's thread ended: ${error.message}`, { cause: error })),
+    );
+    try {
+      await ready;
+    } catch (error) {
+      await worker.terminate();
+      throw error;
+    }
+    worker.keepAlive(false);
+    return flusher;
+  }
+
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
+  #receive(message: FlusherMessage): void {
+    switch (message.type) {
+      case 'ready':
+        return this.#settle(0, null);
+      case 'done':
+        return this.#settle(message.id, message.error === null ? null : revive(message.error));
+      case 'trouble':
+        return this.#onTrouble(revive(message.error));
+      case 'failed':
+        return this.#fail(revive({ ...message.error, code: 'FLUSHER_FAILED' }));
+    }
+  }
+
+  #settle(id: number, error: Error | null): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (this.#waiting.size === 0) this.#worker.keepAlive(false);
+    if (error === null) waiting?.resolve();
+    else waiting?.reject(error);
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#onTrouble(error);
+    for (const id of [...this.#waiting.keys()]) this.#settle(id, error);
+  }
+
+  #command(type: FlusherCommand['type']): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#worker.keepAlive(true);
+      this.#worker.post({ type, id } satisfies FlusherCommand);
+    });
+  }
+
+  flush(): Promise<void> {
+    return this.#command('flush');
+  }
+
+  /** Seals everything and ends the thread; also where sealing fails. */
+  async close(): Promise<void> {
+    try {
+      await this.#command('close');
+    } finally {
+      await this.#worker.terminate();
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { runtime } from 'ticktape/runtime';
+import { CONTROL_STATE, LANE_CAPACITY, LANE_SEALED_AT, LANE_TAIL, TAPE_FAILED } from '../../assembly/layout.js';
+import { BlockEncoder } from '../block/encoder.js';
+import { TapeError } from '../errors.js';
+import { BufferedJournal } from '../journal/buffered.js';
+import type { MemoryMap } from '../journal/memory-map.js';
+import { instantiateKernels } from '../kernels.js';
+import type { Compression, Durability } from '../options.js';
+import { Schema } from '../schema.js';
+import { DirectoryStorageNode } from '../storage/directory.js';
+import { Replicator } from '../storage/replicator.js';
+import { Flusher } from './flusher.js';
+
+/** What the flusher's thread is started with. */
+export interface FlusherSetup {
+  memory: WebAssembly.Memory;
+  map: MemoryMap;
+  schemaJson: string;
+  tapeId: Uint8Array;
+  epoch: number;
+  nextSequence: bigint;
+  journal: string;
+  mapped: boolean;
+  directories: string[];
+  redundancy: number;
+  compression: Compression;
+  durability: Durability;
+  syncIntervalMs: number;
+  flushIntervalMs: number;
+  segmentBytes: number;
+  segmentMaxAgeMs: number;
+}
+
+/** To the flusher. */
+export type FlusherCommand = { type: 'flush'; id: number } | { type: 'close'; id: number };
+
+/** An error, as it crosses between threads. */
+export interface PlainError {
+  code: TapeError['code'] | null;
+  message: string;
+  path?: string;
+  storageNode?: string;
+}
+
+/** From the flusher. */
+export type FlusherMessage =
+  | { type: 'ready' }
+  | { type: 'done'; id: number; error: PlainError | null }
+  /** A block could not be put on its storage nodes; it is tried again. */
+  | { type: 'trouble'; error: PlainError }
+  /** The flusher can't go on. */
+  | { type: 'failed'; error: PlainError };
+
+const IDLE_MS = 1;
+/** Between tries while storage nodes fail. */
+const TROUBLE_MS = 100;
+
+const plain = (error: unknown): PlainError => {
+  const { message } = error as Error;
+  if (!(error instanceof TapeError)) return { code: null, message };
+  return { code: error.code, message, path: error.path, storageNode: error.storageNode };
+};
+
+const post = (message: FlusherMessage) => parentPort!.postMessage(message);
+
+async function run(setup: FlusherSetup): Promise<void> {
+  const { memory, map, tapeId, epoch, durability, mapped } = setup;
+  const schema = Schema.parse(setup.schemaJson, 'the schema');
+  const kernels = instantiateKernels(memory);
+  const zstd = await runtime.zstd();
+  const nodes = setup.directories.map((directory, ordinal) => {
+    const window = map.segmentWindows + ordinal * map.segmentWindowBytes;
+    const through = mapped ? { mapper: runtime.mapper(), memory, window, windowBytes: map.segmentWindowBytes } : null;
+    return new DirectoryStorageNode(directory, { runtime, mapped: through }, { ...setup, schema, ordinal });
+  });
+  const nowMs = () => performance.now();
+  const replicator = new Replicator(nodes, setup.redundancy, Math.random, nowMs);
+  const flusher = new Flusher({
+    memory,
+    map,
+    kernels,
+    encoder: new BlockEncoder(schema, kernels, memory, map, zstd, setup.compression),
+    replicator,
+    tapeId,
+    epoch,
+    laneOf: (lane) => ({ epoch, lane }),
+    nextSequence: setup.nextSequence,
+    durable: durability === 'disk',
+    flushIntervalMs: setup.flushIntervalMs,
+    nowMs,
+  });
+  const buffered = mapped ? null : new BufferedJournal(memory, map, setup.journal, epoch);
+
+  const commands: FlusherCommand[] = [];
+  parentPort!.on('message', (command: FlusherCommand) => commands.push(command));
+  post({ type: 'ready' });
+
+  let syncedMs = nowMs();
+  let troubled = false;
+  for (;;) {
+    // Other threads' messages arrive between turns of the event loop only.
+    let pauseMs = IDLE_MS;
+    try {
+      buffered?.persist();
+      // A lane's line goes back and forth at every publish to one who reads it: come for batches, not for records.
+      if ((await flusher.doWork()) >= map.capacity / 4) pauseMs = 0;
+      if (setup.syncIntervalMs > 0 && nowMs() - syncedMs >= setup.syncIntervalMs) {
+        syncedMs = nowMs();
+        buffered?.sync();
+        await replicator.sync();
+      }
+      troubled = false;
+    } catch (error) {
+      if (!(error instanceof TapeError) || error.code === 'CORRUPT') throw error;
+      if (!troubled) post({ type: 'trouble', error: plain(error) });
+      troubled = true;
+      pauseMs = TROUBLE_MS;
+    }
+    const command = commands.shift();
+    if (command?.type === 'flush') {
+      post({ type: 'done', id: command.id, error: await outcome(() => flusher.flush()) });
+    } else if (command?.type === 'close') {
+      const error = await outcome(async () => {
+        await close(flusher, memory, map);
+        await replicator.close(durability === 'disk');
+        buffered?.close();
+      });
+      post({ type: 'done', id: command.id, error });
+      return;
+    }
+    await new Promise((resolve) => (pauseMs === 0 ? setImmediate(resolve) : setTimeout(resolve, pauseMs)));
+  }
+}
+
+/** Takes in the last records of all lanes. The tape says that it is closing, so no producer publishes unawares any more. */
+async function close(flusher: Flusher, memory: WebAssembly.Memory, map: MemoryMap): Promise<void> {
+  const longs = new BigInt64Array(memory.buffer);
+  const words = new Int32Array(memory.buffer);
+  const lanes = Array.from({ length: map.laneCount }, (_, lane) => map.lanes + lane * map.laneStride).filter(
+    (at) => longs[(at + LANE_CAPACITY) >> 3] !== 0n,
+  );
+  for (const at of lanes) {
+    Atomics.store(longs, (at + LANE_SEALED_AT) >> 3, Atomics.load(longs, (at + LANE_TAIL) >> 3));
+    Atomics.notify(words, (at + LANE_SEALED_AT) >> 2);
+  }
+  await flusher.flush();
+}
+
+async function outcome(work: () => Promise<void>): Promise<PlainError | null> {
+  try {
+    await work();
+    return null;
+  } catch (error) {
+    return plain(error);
+  }
+}
+
+const setup = workerData as FlusherSetup;
+run(setup).catch((error) => {
+  const words = new Int32Array(setup.memory.buffer);
+  Atomics.store(words, CONTROL_STATE >> 2, TAPE_FAILED);
+  post({ type: 'failed', error: plain(error) });
+});

@@ -1,0 +1,36 @@
+export { TapeError, type TapeErrorCode, type TapeErrorDetails } from './errors.js';
+export type { Appender, AppenderHandle } from './journal/appender.js';
+export type { RecoveryReport } from './journal/recovery.js';
+export type { Compression, Durability, OnFull, TapeOptions } from './options.js';
+export type { Batch, BytesColumn, ColumnOf, ColumnsOf, SymbolColumn, TextColumn } from './read/batch.js';
+export type { Damage, ScanOptions, Verdict } from './read/reader.js';
+export type { Field, FieldKind, Fields, RecordOf, Schema, ValueOf, ValuesOf } from './schema.js';
+export {
+  bytes,
+  decimal,
+  defineSchema,
+  f32,
+  f64,
+  i8,
+  i16,
+  i32,
+  i64,
+  symbol,
+  text,
+  timestamp,
+  u8,
+  u16,
+  u32,
+  u64,
+} from './schema.js';
+export {
+  type LaneStats,
+  openAppender,
+  openTape,
+  type ReadOptions,
+  readSchema,
+  type StorageNodeStats,
+  type Tape,
+  type TapeReader,
+  type TapeStats,
+} from './tape.js';

@@ -1,0 +1,290 @@
+import { Buffer } from 'node:buffer';
+import {
+  CLOSING,
+  CONTROL_STATE,
+  FULL,
+  KIND_I64,
+  KIND_U64,
+  LANE_ARGUMENTS,
+  LANE_CAPACITY,
+  LANE_HEAD,
+  LANE_LEFT,
+  LANE_NAME,
+  LANE_SEALED_AT,
+  LANE_STATE,
+  LANE_TAIL,
+  LANE_WAITING,
+  REFUSED,
+  SYMBOL_NAME_MAX,
+  TAPE_FAILED,
+  TOO_LARGE,
+} from '../../assembly/layout.js';
+import { TapeError } from '../errors.js';
+import { instantiateKernels, type Kernels } from '../kernels.js';
+import type { OnFull } from '../options.js';
+import { isVarying, type Fields, type PlacedField, type Schema, type ValuesOf } from '../schema.js';
+import { NEVER } from './lane.js';
+
+/** What a thread needs to append to a lane of its own. Structured-cloneable: post it to one worker. */
+export interface AppenderHandle {
+  readonly memory: WebAssembly.Memory;
+  /** u64: of the tape's schema. */
+  readonly fingerprint: bigint;
+  readonly lane: number;
+  /** Where its window starts. */
+  readonly at: number;
+  readonly symbolCapacity: number;
+  readonly onFull: OnFull;
+}
+
+/** A full lane is looked at this often at least, should a wake-up be missed because the flusher died. */
+const WAIT_MS = 20;
+/** Number fields besides the timestamp that the kernel takes as arguments. */
+const MAX_ARGUMENTS = 10;
+
+type Append<F extends Fields> = (...values: ValuesOf<F>) => number;
+
+/** A producer thread's handle on its own lane. Use it from one thread only. */
+export class Appender<F extends Fields = Fields> {
+  /**
+   * Appends a record: a value a field, in the schema's order. Once it returns, the record outlives this process.
+   * Answers its position in the lane in bytes, or -1 where it was dropped (`onFull: 'drop'`).
+   * @throws TapeError `BAD_VALUE`, `TOO_LARGE`, `SYMBOLS_FULL`, `FULL`, `CLOSED`, `FLUSHER_FAILED`: the record is not on the tape
+   */
+  readonly append: Append<F>;
+  readonly #schema: Schema<F>;
+  readonly #handle: AppenderHandle;
+  readonly #nowNs: () => bigint;
+  readonly #kernels: Kernels;
+  readonly #view: DataView;
+  readonly #words: Int32Array;
+  readonly #longs: BigInt64Array;
+  readonly #symbolIds = new Map<string, number>();
+  /** What the compiled append calls on its slow paths. */
+  readonly #host: {
+    left: boolean;
+    closed(): never;
+    badType(index: number, given: unknown): never;
+    intern(index: number, name: string): number;
+    refused(code: number, values: unknown[]): number | undefined;
+  };
+
+  constructor(schema: Schema<F>, handle: AppenderHandle, nowNs: () => bigint) {
+    if (schema.fingerprint !== handle.fingerprint) {
+      throw new TapeError('SCHEMA_MISMATCH', `schema ${schema.name} is not the one that this tape was opened with`);
+    }
+    this.#schema = schema;
+    this.#handle = handle;
+    this.#nowNs = nowNs;
+    this.#kernels = instantiateKernels(handle.memory);
+    this.#view = new DataView(handle.memory.buffer);
+    this.#words = new Int32Array(handle.memory.buffer);
+    this.#longs = new BigInt64Array(handle.memory.buffer);
+    this.#host = {
+      left: false,
+      closed: () => {
+        throw new TapeError('CLOSED', 'this appender was closed: take another one');
+      },
+      badType: (index, given) => this.#badType(schema.fields[index].name, schema.fields[index].kind, given),
+      intern: (index, name) => this.#intern(schema.fields[index].name, name),
+      refused: (code, values) => this.#refused(code, values),
+    };
+    this.append = this.#compile();
+  }
+
+  /** Wall clock in ns since the Unix epoch; never steps back. */
+  now(): bigint {
+    return this.#nowNs();
+  }
+
+  /** The share of the lane, 0 to 1, whose records are not yet on their storage nodes. */
+  backlog(): number {
+    const { at } = this.#handle;
+    const used = Atomics.load(this.#longs, (at + LANE_TAIL) >> 3) - Atomics.load(this.#longs, (at + LANE_HEAD) >> 3);
+    return Number(used) / Number(this.#view.getBigUint64(at + LANE_CAPACITY, true));
+  }
+
+  /** Gives the lane back once what is in it has been flushed. Appending throws from here on. */
+  close(): void {
+    if (this.#host.left) return;
+    this.#host.left = true;
+    Atomics.store(this.#words, (this.#handle.at + LANE_STATE) >> 2, LANE_LEFT);
+  }
+
+  /**
+   * The append function of this schema, written out: one kernel call with the values as arguments, no loop, no array, no
+   * allocation. A generic one over rest parameters takes three times as long.
+   */
+  #compile(): Append<F> {
+    const { fields, table, varying, recordBytes } = this.#schema;
+    const { at } = this.#handle;
+    const value = (index: number) => `v${index}`;
+    const parameters = fields.map((_, index) => value(index)).join(', ');
+    const checks = table.map((field) => `if (${badType(field, value(field.index))}) host.badType(${field.index}, ${value(field.index)});`);
+    const symbols = fields.flatMap(({ kind }, index) =>
+      kind === 'symbol' ? [`let s${index} = ids.get(v${index}); if (s${index} === undefined) s${index} = host.intern(${index}, v${index});`] : [],
+    );
+    const argument = ({ kind, index }: PlacedField) => (kind === 'symbol' ? `s${index}` : value(index));
+    const numbers = table.slice(1);
+    const direct =
+      varying.length === 0 &&
+      numbers.length <= MAX_ARGUMENTS &&
+      numbers.every(({ kindNumber }) => kindNumber !== KIND_I64 && kindNumber !== KIND_U64);
+    let call: string;
+    if (direct) {
+      const padding = new Array(MAX_ARGUMENTS - numbers.length).fill('0');
+      call = `position = kernels.append(${[at, value(table[0].index), ...numbers.map(argument), ...padding].join(', ')});`;
+    } else {
+      const lengths = varying.map(({ kind, index }) =>
+        kind === 'text' ? `const l${index} = byteLength(v${index}, 'utf8');` : `const l${index} = v${index}.length;`,
+      );
+      const sum = varying.map(({ index }) => ` + l${index}`).join('');
+      const stores = table.map((field, i) => {
+        const to = at + LANE_ARGUMENTS + 8 * i;
+        if (isVarying(field)) return `view.setFloat64(${to}, l${field.index}, true);`;
+        const wide = field.kind === 'timestamp' || field.kind === 'i64';
+        if (wide) return `view.setBigInt64(${to}, ${value(field.index)}, true);`;
+        if (field.kind === 'u64') return `view.setBigUint64(${to}, ${value(field.index)}, true);`;
+        return `view.setFloat64(${to}, ${argument(field)}, true);`;
+      });
+      const copies = varying.map(({ kind, index }) =>
+        kind === 'text'
+          ? `buffer.write(v${index}, free, l${index}, 'utf8'); free += l${index};`
+          : `buffer.set(v${index}, free); free += l${index};`,
+      );
+      call = `
+        ${lengths.join('\n')}
+        const bytes = ${recordBytes}${sum};
+        const size = bytes > ${0x7ffffff0} ? ${0x7ffffff0} : (bytes + 7) & ~7;
+        const record = kernels.reserve(${at}, size);
+        if (record < 0) position = record;
+        else {
+          let free = record + ${recordBytes};
+          ${copies.join('\n')}
+          ${stores.join('\n')}
+          position = kernels.appendStaged(${at}, record, size);
+        }`;
+    }
+    const body = `'use strict';
+      return function append(${parameters}) {
+        if (host.left) host.closed();
+        ${checks.join('\n')}
+        ${symbols.join('\n')}
+        for (;;) {
+          let position;
+          ${call}
+          if (position >= 0) return position;
+          position = host.refused(position, [${parameters}]);
+          if (position !== undefined) return position;
+        }
+      };`;
+    const buffer = Buffer.from(this.#handle.memory.buffer as unknown as ArrayBuffer);
+    return new Function('kernels', 'ids', 'view', 'buffer', 'byteLength', 'host', body)(
+      this.#kernels,
+      this.#symbolIds,
+      this.#view,
+      buffer,
+      Buffer.byteLength,
+      this.#host,
+    ) as Append<F>;
+  }
+
+  #badType(field: string, kind: string, given: unknown): never {
+    const shown = typeof given === 'bigint' ? `${given}n` : typeof given === 'string' ? JSON.stringify(given) : String(given);
+    throw new TapeError('BAD_VALUE', `field ${field} (${kind}) can't hold ${shown.slice(0, 200)}`, { field });
+  }
+
+  #intern(field: string, name: string): number {
+    if (typeof name !== 'string' || name === '' || !name.isWellFormed()) this.#badType(field, 'symbol', name);
+    const bytes = new TextEncoder().encode(name);
+    if (bytes.length > SYMBOL_NAME_MAX) {
+      throw new TapeError('BAD_VALUE', `field ${field}: ${JSON.stringify(name.slice(0, 80))} is longer than ${SYMBOL_NAME_MAX} bytes`, {
+        field,
+      });
+    }
+    const at = this.#handle.at + LANE_NAME;
+    new Uint8Array(this.#handle.memory.buffer).set(bytes, at);
+    const id = this.#kernels.intern(at, bytes.length, this.#handle.symbolCapacity);
+    if (id < 0) {
+      throw new TapeError('SYMBOLS_FULL', `${name}: the tape has room for ${this.#handle.symbolCapacity} symbols: raise maxSymbols`, {
+        field,
+      });
+    }
+    this.#symbolIds.set(name, id);
+    return id;
+  }
+
+  /** What `append` answers for a record that the kernel did not simply take; undefined: try again. */
+  #refused(code: number, values: unknown[]): number | undefined {
+    const { at, lane, onFull } = this.#handle;
+    if (code === FULL) {
+      const state = Atomics.load(this.#words, CONTROL_STATE >> 2);
+      if (state === TAPE_FAILED) throw flusherFailed();
+      if (onFull === 'throw') {
+        throw new TapeError('FULL', `lane ${lane} is full: the storage nodes don't keep up; append again later`);
+      }
+      if (onFull === 'drop') {
+        this.#kernels.countDrop(at);
+        return -1;
+      }
+      this.#wait();
+      return undefined;
+    }
+    if (code === CLOSING) return this.#closing();
+    if (code === TOO_LARGE) {
+      const largest = this.#view.getBigUint64(at + LANE_CAPACITY, true) >> 2n;
+      throw new TapeError('TOO_LARGE', `a record may have ${largest} bytes in this lane: raise laneBytes`);
+    }
+    const field = this.#schema.table[REFUSED - code];
+    return this.#badType(field.name, field.kind === 'decimal' ? `decimal(${field.scale})` : field.kind, values[field.index]);
+  }
+
+  /** Sleeps until the flusher has made room, or for WAIT_MS. */
+  #wait(): void {
+    const { at } = this.#handle;
+    const headAt = (at + LANE_HEAD) >> 2;
+    const head = this.#words[headAt];
+    Atomics.store(this.#words, (at + LANE_WAITING) >> 2, 1);
+    // The flusher moves `head`, then looks at LANE_WAITING: a move between the two lines above wakes this at once or not at all,
+    // and then the value differs.
+    Atomics.wait(this.#words, headAt, head, WAIT_MS);
+  }
+
+  /** The record was published while the tape closed: it counts if the flusher's last look at the lane came after it. */
+  #closing(): number {
+    const { at } = this.#handle;
+    for (;;) {
+      if (Atomics.load(this.#words, CONTROL_STATE >> 2) === TAPE_FAILED) throw flusherFailed();
+      const sealedAt = BigInt.asUintN(64, Atomics.load(this.#longs, (at + LANE_SEALED_AT) >> 3));
+      if (sealedAt !== NEVER) {
+        if (this.#view.getBigUint64(at + LANE_TAIL, true) > sealedAt) {
+          throw new TapeError('CLOSED', 'the tape is closed: open it again to append');
+        }
+        return Number(this.#view.getBigUint64(at + LANE_ARGUMENTS, true));
+      }
+      Atomics.wait(this.#words, (at + LANE_SEALED_AT) >> 2, -1, WAIT_MS);
+    }
+  }
+}
+
+const flusherFailed = () =>
+  new TapeError('FLUSHER_FAILED', 'the flusher stopped: close the tape and open it again; its lanes keep what is in them');
+
+/** JavaScript that is true where the value is not of the field's type; ranges are the kernel's to check. */
+function badType({ kind }: PlacedField, value: string): string {
+  switch (kind) {
+    case 'timestamp':
+    case 'i64':
+      return `typeof ${value} !== 'bigint' || BigInt.asIntN(64, ${value}) !== ${value}`;
+    case 'u64':
+      return `typeof ${value} !== 'bigint' || BigInt.asUintN(64, ${value}) !== ${value}`;
+    case 'symbol':
+      return 'false';
+    case 'text':
+      return `typeof ${value} !== 'string' || !${value}.isWellFormed()`;
+    case 'bytes':
+      return `!(${value} instanceof Uint8Array)`;
+    default:
+      return `typeof ${value} !== 'number'`;
+  }
+}

@@ -1,0 +1,108 @@
+import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import {
+  LANE_CAPACITY,
+  LANE_HEADER_BYTES,
+  LANE_TAIL,
+  SYMBOL_BYTES,
+  SYMBOL_COUNT,
+  SYMBOL_HEADER_BYTES,
+  SYMBOLS,
+} from '../../assembly/layout.js';
+import { ioError } from '../io.js';
+import { laneFile, SYMBOLS_FILE } from './journal.js';
+import type { MemoryMap } from './memory-map.js';
+
+/**
+ * Writes the lanes of a tape to their files where these can't be mapped: what was published since the last time, and the
+ * counters. A process that is killed loses what it appended after that.
+ */
+export class BufferedJournal {
+  readonly #directory: string;
+  readonly #epoch: number;
+  readonly #map: MemoryMap;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #words: BigInt64Array;
+  readonly #files = new Map<string, number>();
+  readonly #persisted: bigint[];
+  #symbols: number;
+
+  constructor(memory: WebAssembly.Memory, map: MemoryMap, directory: string, epoch: number) {
+    this.#directory = directory;
+    this.#epoch = epoch;
+    this.#map = map;
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#view = new DataView(memory.buffer);
+    this.#words = new BigInt64Array(memory.buffer);
+    this.#persisted = new Array(map.laneCount).fill(0n);
+    this.#symbols = this.#view.getUint32(SYMBOLS + SYMBOL_COUNT, true);
+  }
+
+  persist(): void {
+    const tails: { lane: number; at: number; tail: bigint }[] = [];
+    for (let lane = 0; lane < this.#map.laneCount; lane++) {
+      const at = this.#map.lanes + lane * this.#map.laneStride;
+      if (this.#view.getBigUint64(at + LANE_CAPACITY, true) === 0n) continue;
+      const tail = Atomics.load(this.#words, (at + LANE_TAIL) >> 3);
+      if (tail > this.#persisted[lane]) tails.push({ lane, at, tail });
+    }
+    // After the tails were read: every symbol that a record before them uses is in the table by now.
+    this.#persistSymbols();
+    for (const { lane, at, tail } of tails) this.#persistLane(lane, at, tail);
+  }
+
+  #persistSymbols(): void {
+    const count = Atomics.load(new Int32Array(this.#bytes.buffer), (SYMBOLS + SYMBOL_COUNT) >> 2);
+    if (count === this.#symbols) return;
+    const file = path.join(this.#directory, SYMBOLS_FILE);
+    const from = SYMBOL_HEADER_BYTES + this.#symbols * SYMBOL_BYTES;
+    const to = SYMBOL_HEADER_BYTES + count * SYMBOL_BYTES;
+    this.#write(file, this.#bytes.slice(SYMBOLS + from, SYMBOLS + to), from);
+    const word = new Uint8Array(4);
+    new DataView(word.buffer).setUint32(0, count, true);
+    this.#write(file, word, SYMBOL_COUNT);
+    this.#symbols = count;
+  }
+
+  #persistLane(lane: number, at: number, tail: bigint): void {
+    const file = laneFile(this.#directory, this.#epoch, lane);
+    const capacity = this.#view.getBigUint64(at + LANE_CAPACITY, true);
+    const ring = at + LANE_HEADER_BYTES;
+    for (let from = this.#persisted[lane]; from < tail; ) {
+      const offset = from % capacity;
+      const length = tail - from < capacity - offset ? tail - from : capacity - offset;
+      const start = ring + Number(offset);
+      this.#write(file, this.#bytes.slice(start, start + Number(length)), LANE_HEADER_BYTES + Number(offset));
+      from += length;
+    }
+    const header = this.#bytes.slice(at, at + LANE_HEADER_BYTES);
+    new DataView(header.buffer).setBigUint64(LANE_TAIL, tail, true);
+    this.#write(file, header, 0);
+    this.#persisted[lane] = tail;
+  }
+
+  #write(file: string, bytes: Uint8Array, offset: number): void {
+    try {
+      let fd = this.#files.get(file);
+      if (fd === undefined) {
+        fd = openSync(file, 'r+');
+        this.#files.set(file, fd);
+      }
+      for (let done = 0; done < bytes.length; ) {
+        done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
+      }
+    } catch (cause) {
+      throw ioError(cause, file, 'write the journal');
+    }
+  }
+
+  sync(): void {
+    for (const fd of this.#files.values()) fdatasyncSync(fd);
+  }
+
+  close(): void {
+    for (const fd of this.#files.values()) closeSync(fd);
+    this.#files.clear();
+  }
+}

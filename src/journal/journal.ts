@@ -1,0 +1,177 @@
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import path from 'node:path';
+import {
+  CONTROL_FIELD_COUNT,
+  CONTROL_FIELDS,
+  CONTROL_STATE,
+  LANE_CAPACITY,
+  LANE_FREE,
+  LANE_HEADER_BYTES,
+  LANE_IN_USE,
+  LANE_LEFT,
+  LANE_STATE,
+  SYMBOL_BYTES,
+  SYMBOL_COUNT,
+  SYMBOL_HEADER_BYTES,
+  SYMBOLS,
+  TAPE_OPEN,
+} from '../../assembly/layout.js';
+import { assert, TapeError } from '../errors.js';
+import { ioError } from '../io.js';
+import { sharedMemory } from '../kernels.js';
+import type { FileMapping, Mapper, Runtime } from '../runtime.js';
+import { type Schema, writeFieldTable } from '../schema.js';
+import { readLaneCounters, writeLaneHeader } from './lane.js';
+import type { MemoryMap } from './memory-map.js';
+import { checkSymbols, encodeSymbolHeader } from './symbols.js';
+
+const LANE_NAME = /^lane-(\d+)-(\d+)\.ttlane$/;
+export const SYMBOLS_FILE = 'symbols.ttsym';
+
+export const laneFile = (journal: string, epoch: number, lane: number): string =>
+  path.join(journal, `lane-${epoch}-${lane}.ttlane`);
+
+/** Lane files in a journal's directory. */
+export function listLanes(journal: string): string[] {
+  if (!existsSync(journal)) return [];
+  return readdirSync(journal)
+    .filter((name) => LANE_NAME.test(name))
+    .map((name) => path.join(journal, name));
+}
+
+/** The symbols of a tape: how many its file holds and has room for; null where there is no file. */
+export function readSymbols(journal: string, tapeId: Uint8Array) {
+  const file = path.join(journal, SYMBOLS_FILE);
+  if (!existsSync(file)) return null;
+  const bytes = readFileSync(file);
+  return { bytes, ...checkSymbols(bytes, tapeId, file) };
+}
+
+export interface JournalSetup {
+  runtime: Runtime;
+  /** Null for the buffered journal. */
+  mapper: Mapper | null;
+  directory: string;
+  tapeId: Uint8Array;
+  epoch: number;
+  schema: Schema;
+  map: MemoryMap;
+}
+
+/** All the lanes of a tape that is open for writing, its symbol table, and the memory that they lie in. */
+export class Journal {
+  readonly memory: WebAssembly.Memory;
+  readonly map: MemoryMap;
+  readonly mapped: boolean;
+  readonly #setup: JournalSetup;
+  readonly #view: DataView;
+  readonly #words: Int32Array;
+  readonly #mappings = new Map<string, FileMapping>();
+  readonly #laneFiles: string[] = [];
+
+  constructor(setup: JournalSetup) {
+    this.#setup = setup;
+    this.map = setup.map;
+    this.mapped = setup.mapper !== null;
+    this.memory = sharedMemory(setup.map.totalBytes);
+    this.#view = new DataView(this.memory.buffer);
+    this.#words = new Int32Array(this.memory.buffer);
+    this.#view.setUint32(CONTROL_FIELD_COUNT, setup.schema.table.length, true);
+    writeFieldTable(setup.schema, this.#view, CONTROL_FIELDS);
+    this.#openSymbols();
+    Atomics.store(this.#words, CONTROL_STATE >> 2, TAPE_OPEN);
+  }
+
+  #openSymbols(): void {
+    const { directory, tapeId, map, mapper } = this.#setup;
+    const file = path.join(directory, SYMBOLS_FILE);
+    const known = readSymbols(directory, tapeId);
+    assert(known === null || known.capacity <= map.symbolCapacity, 'a symbol table never shrinks');
+    const entries = known?.bytes.subarray(SYMBOL_HEADER_BYTES, SYMBOL_HEADER_BYTES + known.count * SYMBOL_BYTES);
+    // Made anew at each open: entries that a power cut left half-written are gone, and it may grow.
+    const window = new Uint8Array(this.memory.buffer, SYMBOLS, map.symbolWindowBytes);
+    window.set(encodeSymbolHeader(tapeId, map.symbolCapacity));
+    if (entries !== undefined) window.set(entries, SYMBOL_HEADER_BYTES);
+    this.#view.setUint32(SYMBOLS + SYMBOL_COUNT, known?.count ?? 0, true);
+    const used = SYMBOL_HEADER_BYTES + (entries?.length ?? 0);
+    this.#makeFile(file, map.symbolWindowBytes, window.slice(0, used), true);
+    if (mapper !== null) {
+      this.#mappings.set(file, mapper.map(file, this.memory, SYMBOLS, map.symbolWindowBytes, 0));
+    }
+  }
+
+  /** Makes a file that starts with `start` and is `bytes` long, whole or not at all. */
+  #makeFile(file: string, bytes: number, start: Uint8Array, sync: boolean): void {
+    const made = `${file}.tmp`;
+    try {
+      rmSync(made, { force: true });
+      if (this.mapped) this.#setup.runtime.preallocate(made, bytes);
+      const fd = openSync(made, this.mapped ? 'r+' : 'w');
+      try {
+        if (!this.mapped) ftruncateSync(fd, bytes);
+        for (let done = 0; done < start.length; ) done += writeSync(fd, start, done, start.length - done, done);
+        if (sync) fdatasyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+      renameSync(made, file);
+    } catch (cause) {
+      rmSync(made, { force: true });
+      throw ioError(cause, file, 'make it');
+    }
+  }
+
+  laneAt(lane: number): number {
+    return this.map.lanes + lane * this.map.laneStride;
+  }
+
+  /**
+   * A lane for one more producer: one that its producer has left and that is empty, else a new one.
+   * @throws TapeError `NO_LANE`, `DISK_FULL`, `IO`
+   */
+  takeLane(): number {
+    const { directory, tapeId, schema, epoch, mapper, map, runtime } = this.#setup;
+    for (let lane = 0; lane < map.laneCount; lane++) {
+      const at = this.laneAt(lane);
+      const { head, tail, state } = readLaneCounters(this.#view, at);
+      const made = this.#view.getBigUint64(at + LANE_CAPACITY, true) !== 0n;
+      if (made) {
+        if (state !== LANE_LEFT || head !== tail) continue;
+        Atomics.store(this.#words, (at + LANE_STATE) >> 2, LANE_IN_USE);
+        return lane;
+      }
+      assert(state === LANE_FREE, 'a lane that was never made is free');
+      const header = new Uint8Array(LANE_HEADER_BYTES);
+      writeLaneHeader(header, tapeId, schema, { epoch, lane, capacity: map.ringBytes }, runtime.nowNs());
+      const file = laneFile(directory, epoch, lane);
+      this.#makeFile(file, map.laneStride, header, false);
+      this.#laneFiles.push(file);
+      if (mapper !== null) {
+        this.#mappings.set(file, mapper.map(file, this.memory, at, map.laneStride, 0));
+      } else {
+        new Uint8Array(this.memory.buffer).set(header, at);
+      }
+      Atomics.store(this.#words, (at + LANE_STATE) >> 2, LANE_IN_USE);
+      return lane;
+    }
+    throw new TapeError('NO_LANE', `all ${map.laneCount} lanes are taken: close an appender that is done`);
+  }
+
+  /** Lets go of all files. `empty`: everything is on its storage nodes, so the lanes' files go. */
+  close(empty: boolean): void {
+    for (const mapping of this.#mappings.values()) mapping.unmap();
+    this.#mappings.clear();
+    if (empty) for (const file of this.#laneFiles) rmSync(file, { force: true });
+  }
+}

@@ -1,0 +1,139 @@
+import {
+  CURSOR_BYTES,
+  DRAIN_STATE_BYTES,
+  LANE_HEADER_BYTES,
+  MAX_LANES,
+  SYMBOL_BYTES,
+  SYMBOL_HEADER_BYTES,
+  SYMBOL_NAME_MAX,
+  SYMBOLS,
+  WINDOW_ALIGN,
+} from '../../assembly/layout.js';
+import { BLOCK_HEADER_BYTES, CHUNK_ENTRY_BYTES, LANE_RANGE_BYTES } from '../block/header.js';
+import { TapeError } from '../errors.js';
+import type { Schema } from '../schema.js';
+
+/** Where everything lies in a tape's memory; offsets and lengths in bytes. Plain data: it goes to workers as it is. */
+export interface MemoryMap {
+  /** Records a block at most. */
+  capacity: number;
+  symbolCapacity: number;
+  /** Of the symbol table's window and file. */
+  symbolWindowBytes: number;
+  lanes: number;
+  laneStride: number;
+  laneCount: number;
+  ringBytes: number;
+  cursors: number;
+  drainState: number;
+  /** A u32 a row. */
+  rowIndex: number;
+  rows: number;
+  rowsEnd: number;
+  /** Two columns of 8 bytes a record, or one of varying bytes. */
+  columnA: number;
+  columnB: number;
+  columnEnd: number;
+  /** A byte a symbol, all zero between calls. */
+  seenSymbols: number;
+  lengthOffsets: number;
+  block: number;
+  blockEnd: number;
+  /** A window a storage node, that its segment is written through. */
+  segmentWindows: number;
+  segmentWindowBytes: number;
+  totalBytes: number;
+}
+
+const align = (value: number, to: number) => Math.ceil(value / to) * to;
+
+/** Kernels answer pointers as signed 32-bit numbers. */
+const MAX_BYTES = 2 ** 31 - WINDOW_ALIGN;
+
+/** Bytes that a varying field is expected to take, for sizing rings and buffers only. */
+const EXPECTED_VARYING_BYTES = 64;
+
+/** Bytes of a ring that holds eight blocks of `capacity` records. */
+export function defaultRingBytes(schema: Schema, capacity: number): number {
+  const expected = schema.recordBytes + schema.varying.length * EXPECTED_VARYING_BYTES;
+  return align(LANE_HEADER_BYTES + 8 * capacity * expected, WINDOW_ALIGN) - LANE_HEADER_BYTES;
+}
+
+/** @throws TapeError `BAD_OPTION` where it all does not fit a WASM memory */
+export function memoryMap(
+  schema: Schema,
+  sizes: { capacity: number; symbolCapacity: number; storageNodes: number; laneBytes?: number; laneCount?: number },
+): MemoryMap {
+  const { capacity, symbolCapacity, storageNodes, laneCount = MAX_LANES } = sizes;
+  let end = SYMBOLS;
+  const take = (bytes: number, alignment = 64): number => {
+    const at = align(end, alignment);
+    end = at + bytes;
+    return at;
+  };
+  const symbolWindowBytes = align(SYMBOL_HEADER_BYTES + symbolCapacity * SYMBOL_BYTES, WINDOW_ALIGN);
+  take(symbolWindowBytes, WINDOW_ALIGN);
+  const laneStride = align(LANE_HEADER_BYTES + (sizes.laneBytes ?? defaultRingBytes(schema, capacity)), WINDOW_ALIGN);
+  const ringBytes = laneStride - LANE_HEADER_BYTES;
+  const lanes = take(laneStride * laneCount, WINDOW_ALIGN);
+
+  const cursors = take(laneCount * CURSOR_BYTES);
+  const drainState = take(DRAIN_STATE_BYTES);
+  const rowIndex = take(capacity * 4);
+  const varyingRow = schema.varying.length === 0 ? 0 : EXPECTED_VARYING_BYTES * schema.varying.length;
+  const rowBytes = Math.max(capacity * (schema.recordBytes + varyingRow), ringBytes >> 2);
+  const rows = take(rowBytes);
+  // Kernels may write a whole vector past the last value.
+  const columnBytes = Math.max(capacity * 8, schema.varying.length > 0 ? rowBytes : 0) + 4096;
+  const columnA = take(columnBytes);
+  const columnB = take(columnBytes);
+  const columnEnd = columnA + columnBytes;
+  const seenSymbols = take(symbolCapacity);
+  const lengthOffsets = take(4 * schema.fields.length);
+  const symbolFields = schema.fields.filter(({ kind }) => kind === 'symbol').length;
+  const chunks = schema.fields.length + schema.varying.length;
+  const blockBytes =
+    BLOCK_HEADER_BYTES +
+    laneCount * LANE_RANGE_BYTES +
+    chunks * (CHUNK_ENTRY_BYTES + 16) +
+    Math.min(capacity * symbolFields, symbolCapacity) * (8 + SYMBOL_NAME_MAX) +
+    rowBytes +
+    4096;
+  const block = take(blockBytes, WINDOW_ALIGN);
+  const blockEnd = block + blockBytes;
+  // Twice a block, so that a window is moved at most once in a while, and whatever the alignment a block fits.
+  const segmentWindowBytes = align(Math.max(4 * 1024 ** 2, 2 * blockBytes), WINDOW_ALIGN) + WINDOW_ALIGN;
+  const segmentWindows = take(storageNodes * segmentWindowBytes, WINDOW_ALIGN);
+  const totalBytes = align(end, WINDOW_ALIGN);
+  if (totalBytes > MAX_BYTES) {
+    const mebibytes = Math.ceil(totalBytes / 1024 ** 2);
+    throw new TapeError(
+      'BAD_OPTION',
+      `these options need ${mebibytes} MiB of WASM memory, 2047 at most: lower capacity, laneBytes or maxSymbols`,
+    );
+  }
+  return {
+    capacity,
+    symbolCapacity,
+    symbolWindowBytes,
+    lanes,
+    laneStride,
+    laneCount,
+    ringBytes,
+    cursors,
+    drainState,
+    rowIndex,
+    rows,
+    rowsEnd: rows + rowBytes,
+    columnA,
+    columnB,
+    columnEnd,
+    seenSymbols,
+    lengthOffsets,
+    block,
+    blockEnd,
+    segmentWindows,
+    segmentWindowBytes,
+    totalBytes,
+  };
+}

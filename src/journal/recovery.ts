@@ -1,0 +1,334 @@
+// What is found when a tape is opened for writing, and what becomes of it. Nothing on disk changes before all of it was looked at.
+//
+//   case                     what is there                                          what is done
+//   segment-sealed           a footer                                               its blocks are believed
+//   segment-open             no footer: its writer died                             its blocks are checked whole, then a footer closes it
+//   block-torn               in such a segment, a block that is not whole           not a copy; its space is cut off or stepped over
+//   block-too-few            a whole block on fewer storage nodes than it should    its bytes are put on others
+//   segment-unfinished       segment-*.tmp                                          removed: no block was ever in it
+//   lane-empty               all of the lane in blocks                              removed
+//   lane-published           records that no block holds                            made into blocks, then removed
+//   lane-half-sealed         a block holds some of them                             only the others are
+//   lane-ahead-of-tail       whole records behind `tail` (a power cut kept their    as published ones: their checksums say that
+//                            pages and lost the counter's)                          they are of this lane and this place
+//   lane-torn                a place before `tail` where no record is whole         stepped over to the next whole one; counted
+//   lane-unfinished          lane-*.tmp                                             removed: no record was ever in it
+//
+// Files that are not what they should be (magic, version, length, tape, schema, header checksum) stop it with an error.
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import {
+  LANE_CAPACITY,
+  LANE_DRAINED,
+  LANE_HEAD,
+  LANE_HEADER_BYTES,
+  LANE_SEALED_AT,
+  LANE_TAIL,
+  LANE_WAITING,
+  SYMBOLS,
+} from '../../assembly/layout.js';
+import { BlockDecoder, DamagedBlock } from '../block/decoder.js';
+import { BlockEncoder } from '../block/encoder.js';
+import type { LaneRange } from '../block/header.js';
+import { assert } from '../errors.js';
+import { Flusher } from '../flush/flusher.js';
+import { instantiateKernels, sharedMemory } from '../kernels.js';
+import type { ResolvedOptions } from '../options.js';
+import type { Zstd } from '../runtime.js';
+import type { Schema } from '../schema.js';
+import type { BlockEntry } from '../segment/footer.js';
+import type { Catalog, CatalogBlock, CatalogSegment } from '../segment/catalog.js';
+import { SegmentReader } from '../segment/reader.js';
+import { sealSegmentFile } from '../segment/writer.js';
+import type { Replicator } from '../storage/replicator.js';
+import { listLanes } from './journal.js';
+import { checkLaneHeader } from './lane.js';
+import { memoryMap } from './memory-map.js';
+
+/** What recovery found and did. */
+export interface RecoveryReport {
+  /** Lane files of sessions that did not end with `close()`. */
+  lanes: number;
+  /** Records that were in lanes only. */
+  records: number;
+  /** Bytes of lanes before `tail` that hold no whole record. */
+  damagedBytes: number;
+  /** Blocks that were found whole in segments without a footer. */
+  openBlocks: number;
+  /** Copies in such segments that were not whole. */
+  tornCopies: number;
+  /** Copies made to reach the redundancy. */
+  copiesMade: number;
+}
+
+export interface RecoveryInput {
+  schema: Schema;
+  tapeId: Uint8Array;
+  journal: string;
+  catalog: Catalog;
+  symbols: { bytes: Uint8Array; count: number } | null;
+  zstd: Zstd;
+  options: ResolvedOptions;
+}
+
+/** A lane file, read and checked. */
+interface FoundLane {
+  path: string;
+  bytes: Uint8Array;
+  epoch: number;
+  lane: number;
+  capacity: number;
+  tail: bigint;
+  head: bigint;
+  /** Where a closing tape stopped taking records, or NEVER. */
+  sealedAt: bigint;
+}
+
+/** Everything that is to be done, found out without changing anything. */
+export interface RecoveryPlan {
+  lanes: FoundLane[];
+  openSegments: CatalogSegment[];
+  report: RecoveryReport;
+}
+
+/**
+ * Looks at lanes and segments. Copies of blocks that are not whole are taken out of the catalog.
+ * @throws TapeError of the files that are not what they should be
+ */
+export function planRecovery({ schema, tapeId, journal, catalog, zstd }: RecoveryInput): RecoveryPlan {
+  const report = { lanes: 0, records: 0, damagedBytes: 0, openBlocks: 0, tornCopies: 0, copiesMade: 0 };
+  const lanes = listLanes(journal).map((file): FoundLane => {
+    const bytes = readFileSync(file);
+    const header = checkLaneHeader(bytes, bytes.length, tapeId, schema, file);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const counter = (offset: number) => view.getBigUint64(offset, true);
+    return {
+      path: file,
+      bytes,
+      ...header,
+      tail: counter(LANE_TAIL),
+      head: counter(LANE_HEAD),
+      sealedAt: counter(LANE_SEALED_AT),
+    };
+  });
+  report.lanes = lanes.length;
+
+  catalog.refresh(tapeId, true);
+  const openSegments = [...catalog.segments.values()].filter(({ sealed }) => !sealed);
+  const decoder = new BlockDecoder(schema, zstd);
+  for (const segment of openSegments) {
+    for (const entry of [...segment.entries]) {
+      if (isWhole(decoder, segment.path, entry)) continue;
+      catalog.discard(segment, entry);
+      report.tornCopies++;
+    }
+  }
+  report.openBlocks = blocksOf(catalog, openSegments).length;
+  return { lanes, openSegments, report };
+}
+
+function isWhole(decoder: BlockDecoder, file: string, entry: BlockEntry): boolean {
+  const reader = new SegmentReader(file);
+  try {
+    const room = decoder.room(entry.blockBytes, entry.count);
+    if (reader.readInto(room, entry.offset) < room.length) return false;
+    decoder.verify(decoder.header());
+    return true;
+  } catch (error) {
+    if (error instanceof DamagedBlock) return false;
+    throw error;
+  } finally {
+    reader.close();
+  }
+}
+
+function blocksOf(catalog: Catalog, segments: readonly CatalogSegment[]): CatalogBlock[] {
+  const paths = new Set(segments.map(({ path: file }) => file));
+  return catalog.blocks.filter(({ copies }) => copies.some((copy) => paths.has(copy.path)));
+}
+
+/**
+ * Does what the plan says, so that every record is in a block on enough storage nodes, and in one only. Interrupted at any point
+ * and run again, it ends in the same state: blocks name the lane positions that they hold, and lanes go last.
+ */
+export async function recover(
+  input: RecoveryInput,
+  { lanes, openSegments, report }: RecoveryPlan,
+  replicator: Replicator,
+  epoch: number,
+): Promise<RecoveryReport> {
+  const { catalog, journal, options } = input;
+  for (const block of blocksOf(catalog, openSegments)) {
+    const have = new Set(block.copies.map(({ storage }) => storage));
+    if (have.size >= options.redundancy) continue;
+    await copyBlock(block, replicator, [...have]);
+    report.copiesMade += options.redundancy - have.size;
+  }
+  if (lanes.length > 0) await sealLanes(input, lanes, replicator, epoch, report);
+  for (const { path: file, entries, header } of openSegments) {
+    const end = entries.reduce((last, { offset, blockBytes }) => Math.max(last, offset + blockBytes), header.headerBytes);
+    sealSegmentFile(file, entries, end, true);
+  }
+  for (const { path: file } of lanes) rmSync(file);
+  for (const directory of [journal, ...catalog.directories]) {
+    for (const name of readdirSync(directory)) {
+      if (/^(lane|segment)-.*\.tmp$/.test(name)) rmSync(path.join(directory, name));
+    }
+  }
+  return report;
+}
+
+async function copyBlock(block: CatalogBlock, replicator: Replicator, have: number[]): Promise<void> {
+  const [{ path: file, offset }] = block.copies;
+  const reader = new SegmentReader(file);
+  try {
+    const header = reader.blockHeader(offset);
+    assert(typeof header !== 'string', 'a block that was checked whole has a header');
+    await replicator.write(header, reader.read(offset, block.blockBytes), true, have);
+  } finally {
+    reader.close();
+  }
+}
+
+/** Makes blocks of the records that are in lanes only, by the same code that drains live ones. */
+async function sealLanes(
+  { schema, tapeId, catalog, symbols, zstd, options }: RecoveryInput,
+  lanes: readonly FoundLane[],
+  replicator: Replicator,
+  epoch: number,
+  report: RecoveryReport,
+): Promise<void> {
+  const ring = Math.max(...lanes.map(({ capacity }) => capacity));
+  const map = memoryMap(schema, {
+    capacity: options.capacity,
+    symbolCapacity: Math.max(options.maxSymbols, symbols?.count ?? 0),
+    storageNodes: 0,
+    laneBytes: ring,
+    laneCount: lanes.length,
+  });
+  const memory = sharedMemory(map.totalBytes);
+  const kernels = instantiateKernels(memory);
+  const bytes = new Uint8Array(memory.buffer);
+  const view = new DataView(memory.buffer);
+  if (symbols !== null) bytes.set(symbols.bytes.subarray(0, map.symbolWindowBytes), SYMBOLS);
+  const at = (index: number) => map.lanes + index * map.laneStride;
+  lanes.forEach((lane, index) => {
+    bytes.set(lane.bytes.subarray(0, LANE_HEADER_BYTES + lane.capacity), at(index));
+    view.setInt32(at(index) + LANE_WAITING, 0, true);
+    for (const counter of [LANE_HEAD, LANE_DRAINED, LANE_TAIL]) view.setBigUint64(at(index) + counter, lane.head, true);
+  });
+
+  const held = heldRanges(catalog, lanes);
+  const todo = lanes.map((lane, index) => {
+    const { runs, damagedBytes } = wholeRuns(lane, (position, limit) => kernels.probe(at(index), position, limit));
+    report.damagedBytes += damagedBytes;
+    return subtract(runs, held.get(keyOf(lane)) ?? []);
+  });
+  const flusher = new Flusher({
+    memory,
+    map,
+    kernels,
+    encoder: new BlockEncoder(schema, kernels, memory, map, zstd, options.compression),
+    replicator,
+    tapeId,
+    epoch,
+    laneOf: (index) => lanes[index],
+    nextSequence: catalog.nextSequence,
+    durable: true,
+    flushIntervalMs: 0,
+    nowMs: () => 0,
+  });
+  const before = flusher.nextSequence;
+  // A lane may have several runs, with what is in blocks or damaged between them: one of each lane at a time.
+  while (todo.some((runs) => runs.length > 0)) {
+    todo.forEach((runs, index) => {
+      const run = runs.shift();
+      const capacity = view.getBigUint64(at(index) + LANE_CAPACITY, true);
+      if (run === undefined) return;
+      assert(run.to - run.from <= capacity, 'a run of records fits its ring');
+      view.setBigUint64(at(index) + LANE_HEAD, run.from, true);
+      view.setBigUint64(at(index) + LANE_DRAINED, run.from, true);
+      view.setBigUint64(at(index) + LANE_TAIL, run.to, true);
+    });
+    await flusher.flush();
+  }
+  report.records = Number(flusher.nextSequence - before);
+}
+
+interface Run {
+  from: bigint;
+  to: bigint;
+}
+
+const keyOf = ({ epoch, lane }: { epoch: number; lane: number }) => `${epoch}-${lane}`;
+
+/** Positions of each lane that blocks hold. */
+function heldRanges(catalog: Catalog, lanes: readonly FoundLane[]): Map<string, LaneRange[]> {
+  const held = new Map<string, LaneRange[]>(lanes.map((lane) => [keyOf(lane), []]));
+  // Blocks are made in the order of their lanes' records, so only the newest ones can hold what lanes still do: as many records as
+  // fit the lanes. 24 bytes is the shortest record.
+  let records = lanes.reduce((sum, { capacity }) => sum + capacity / 24, 0);
+  for (let i = catalog.blocks.length - 1; i >= 0 && records > 0; i--) {
+    const block = catalog.blocks[i];
+    records -= block.count;
+    for (const copy of block.copies) {
+      const reader = new SegmentReader(copy.path);
+      try {
+        const header = reader.blockHeader(copy.offset);
+        if (typeof header === 'string') continue;
+        for (const range of header.laneRanges) held.get(keyOf(range))?.push(range);
+        break;
+      } finally {
+        reader.close();
+      }
+    }
+  }
+  return held;
+}
+
+/** Runs of positions whose records are whole, from `head` on: to `tail`, and behind it as far as there is no hole. */
+function wholeRuns(
+  { head, tail, capacity, sealedAt }: FoundLane,
+  probe: (position: bigint, limit: bigint) => number,
+): { runs: Run[]; damagedBytes: number } {
+  const runs: Run[] = [];
+  let damagedBytes = 0;
+  // After a power cut `head` may be older than `tail`; what lies further back than the ring is long was overwritten.
+  let position = tail - head > BigInt(capacity) ? tail - BigInt(capacity) : head;
+  const ringEnd = position + BigInt(capacity);
+  // What was published behind it was answered with CLOSED.
+  const limit = sealedAt < ringEnd ? sealedAt : ringEnd;
+  let from = position;
+  const close = () => {
+    if (position > from) runs.push({ from, to: position });
+  };
+  while (position < limit) {
+    const step = probe(position, limit);
+    if (step !== 0) {
+      position += BigInt(Math.abs(step));
+      continue;
+    }
+    if (position >= tail) break;
+    close();
+    position += 8n;
+    damagedBytes += 8;
+    from = position;
+  }
+  close();
+  return { runs, damagedBytes };
+}
+
+/** The parts of `runs` that are in none of `ranges`. */
+export function subtract(runs: readonly Run[], ranges: readonly Run[]): Run[] {
+  let left = [...runs];
+  for (const { from, to } of ranges) {
+    left = left.flatMap((run) => {
+      if (to <= run.from || from >= run.to) return [run];
+      const parts: Run[] = [];
+      if (from > run.from) parts.push({ from: run.from, to: from });
+      if (to < run.to) parts.push({ from: to, to: run.to });
+      return parts;
+    });
+  }
+  return left;
+}

@@ -1,0 +1,75 @@
+import { kernelsBase64 } from './kernels.generated.js';
+
+/** The kernels on one memory. Pointers and lengths are bytes; what each does and checks stands in assembly/. */
+export interface Kernels {
+  append(
+    lane: number,
+    timestampNs: bigint,
+    a1: number,
+    a2: number,
+    a3: number,
+    a4: number,
+    a5: number,
+    a6: number,
+    a7: number,
+    a8: number,
+    a9: number,
+    a10: number,
+  ): number;
+  reserve(lane: number, size: number): number;
+  appendStaged(lane: number, record: number, size: number): number;
+  countDrop(lane: number): void;
+  drain(
+    lanes: number,
+    stride: number,
+    count: number,
+    cursors: number,
+    state: number,
+    index: number,
+    rowsEnd: number,
+    maxRows: number,
+  ): number;
+  release(lane: number, position: bigint): void;
+  probe(lane: number, position: bigint, limit: bigint): number;
+  intern(name: number, length: number, capacity: number): number;
+  distinct(ids: number, count: number, seen: number, capacity: number, out: number): number;
+  /** Signed, as every i64 that WASM answers: `BigInt.asUintN(64, …)` makes it the u64. */
+  xxh64(pointer: number, length: number, seed: bigint): bigint;
+  gatherStrided(rows: number, stride: number, count: number, offset: number, width: number, out: number): void;
+  gatherIndexed(index: number, count: number, offset: number, width: number, out: number): void;
+  gatherVarying(
+    index: number,
+    count: number,
+    fixedBytes: number,
+    lengthOffsets: number,
+    which: number,
+    out: number,
+    outEnd: number,
+  ): number;
+  widen(source: number, kind: number, count: number, out: number): void;
+  narrow(source: number, kind: number, count: number, out: number): number;
+  minMax(source: number, count: number, unsigned: number, out: number): void;
+  packedSize(source: number, count: number): number;
+  pack(source: number, count: number, out: number): number;
+  unpack(source: number, sourceEnd: number, count: number, out: number): number;
+  deltaSize(source: number, count: number): number;
+  deltaEncode(source: number, count: number, scratch: number, out: number): number;
+  deltaDecode(source: number, sourceEnd: number, count: number, out: number): number;
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+/** @throws Error where a kernel's assertion fails, at the call that broke it */
+export function instantiateKernels(memory: WebAssembly.Memory): Kernels {
+  compiled ??= new WebAssembly.Module(Uint8Array.from(atob(kernelsBase64), (character) => character.charCodeAt(0)));
+  const abort = (_message: number, _file: number, line: number, column: number) => {
+    throw new Error(`ticktape: broken invariant in a kernel (assembly ${line}:${column})`);
+  };
+  return new WebAssembly.Instance(compiled, { env: { memory, abort } }).exports as unknown as Kernels;
+}
+
+/** A shared memory of at least `bytes`, its maximum too: a memory that grows may look short on other threads. */
+export function sharedMemory(bytes: number): WebAssembly.Memory {
+  const pages = Math.ceil(bytes / 65536);
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+}

@@ -1,0 +1,143 @@
+import { MAX_STORAGE_NODES } from '../assembly/layout.js';
+import { TapeError } from './errors.js';
+
+/** What to do with a record when its lane is full: sleep until there is room, drop it (counted), or throw `FULL`. */
+export type OnFull = 'wait' | 'drop' | 'throw';
+
+/** `process`: survives the death of the process. `disk`: `flush()` resolves once it survives a power cut too. */
+export type Durability = 'process' | 'disk';
+
+/** zstd at a level from 1 to 19 for chunks that it makes smaller, or none. */
+export type Compression = { zstd: number } | 'off';
+
+export interface TapeOptions {
+  /** A directory a storage node, made if need be. */
+  storage: readonly string[];
+  /** On how many storage nodes each block is kept. Default: 2, or 1 with a single storage node. */
+  redundancy?: number;
+  /** Records a block, 16 to 1,000,000. Default 10,000. A lane holds eight blocks. */
+  capacity?: number;
+  /** Directory of the journal. Default: where the tape has it, else `journal` in the first storage directory. */
+  journal?: string;
+  /** `auto` maps the lanes' files and falls back to `buffered` with a warning; the others insist. */
+  journalMode?: 'auto' | 'mapped' | 'buffered';
+  /** Default `{ zstd: 1 }`. */
+  compression?: Compression;
+  /** Default `wait`. */
+  onFull?: OnFull;
+  /** Default `process`. */
+  durability?: Durability;
+  /** How often what was stored is synced to the disk in the background, in ms; 0 for never. Default 1,000. */
+  syncIntervalMs?: number;
+  /** An incomplete block is sealed when its oldest record is this old, in ms; 0 for only at `flush()`. Default 1,000. */
+  flushIntervalMs?: number;
+  /** Bytes of a segment, 1 MiB to 1 GiB. Default 64 MiB. */
+  segmentBytes?: number;
+  /** A segment is closed at this age, in ms. Default one hour. */
+  segmentMaxAgeMs?: number;
+  /** Bytes of a lane's ring; the largest record is a quarter of it. Default: eight blocks. */
+  laneBytes?: number;
+  /** Distinct symbols that the tape can hold. Default 65,536. */
+  maxSymbols?: number;
+  /** Random numbers from 0 up to 1, for placement. Default `Math.random`. */
+  random?: () => number;
+  /** Told of what is amiss and not fatal. Default: `console.warn`. */
+  onWarning?: (message: string) => void;
+}
+
+/** Every option with its value. */
+export type ResolvedOptions = Required<Omit<TapeOptions, 'journal' | 'laneBytes'>> &
+  Pick<TapeOptions, 'journal' | 'laneBytes'>;
+
+/** @throws TapeError `BAD_OPTION` naming the option, what it was and what it may be; `BAD_PATH` */
+export function resolveOptions(options: TapeOptions): ResolvedOptions {
+  if (typeof options !== 'object' || options === null) refuse('options', options, 'an object with `storage`');
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) refuse(name, (options as unknown as Record<string, unknown>)[name], 'left out: no such option');
+  }
+  const { storage, journal } = options;
+  if (!Array.isArray(storage) || storage.length < 1 || storage.length > MAX_STORAGE_NODES) {
+    refuse('storage', storage, `an array of 1 to ${MAX_STORAGE_NODES} directories`);
+  }
+  for (const directory of storage) checkPath('storage', directory);
+  if (journal !== undefined) checkPath('journal', journal);
+  const compression = options.compression ?? { zstd: 1 };
+  if (compression !== 'off') {
+    if (typeof compression !== 'object') refuse('compression', compression, "'off' or { zstd: 1 to 19 }");
+    whole('compression.zstd', compression.zstd, 1, 1, 19);
+  }
+  if (options.laneBytes !== undefined) whole('laneBytes', options.laneBytes, 0, 64 * 1024, 1024 ** 3);
+  return {
+    storage,
+    journal,
+    compression,
+    redundancy: whole('redundancy', options.redundancy, Math.min(2, storage.length), 1, storage.length),
+    capacity: whole('capacity', options.capacity, 10_000, 16, 1_000_000),
+    journalMode: oneOf('journalMode', options.journalMode, ['auto', 'mapped', 'buffered']),
+    onFull: oneOf('onFull', options.onFull, ['wait', 'drop', 'throw']),
+    durability: oneOf('durability', options.durability, ['process', 'disk']),
+    syncIntervalMs: whole('syncIntervalMs', options.syncIntervalMs, 1000, 0, 86_400_000),
+    flushIntervalMs: whole('flushIntervalMs', options.flushIntervalMs, 1000, 0, 86_400_000),
+    segmentBytes: whole('segmentBytes', options.segmentBytes, 64 * 1024 ** 2, 1024 ** 2, 1024 ** 3),
+    segmentMaxAgeMs: whole('segmentMaxAgeMs', options.segmentMaxAgeMs, 3_600_000, 1, 2 ** 31),
+    laneBytes: options.laneBytes,
+    maxSymbols: whole('maxSymbols', options.maxSymbols, 65_536, 1, 4_194_304),
+    random: callable('random', options.random, Math.random),
+    onWarning: callable('onWarning', options.onWarning, (message) => console.warn(`ticktape: ${message}`)),
+  };
+}
+
+const KNOWN = new Set<string>([
+  'storage',
+  'redundancy',
+  'capacity',
+  'journal',
+  'journalMode',
+  'compression',
+  'onFull',
+  'durability',
+  'syncIntervalMs',
+  'flushIntervalMs',
+  'segmentBytes',
+  'segmentMaxAgeMs',
+  'laneBytes',
+  'maxSymbols',
+  'random',
+  'onWarning',
+  'readOnly',
+] satisfies (keyof TapeOptions | 'readOnly')[]);
+
+function refuse(name: string, value: unknown, expected: string): never {
+  const shown = typeof value === 'bigint' ? `${value}n` : JSON.stringify(value);
+  throw new TapeError('BAD_OPTION', `option ${name} is ${shown}: it must be ${expected}`);
+}
+
+function whole(name: string, value: number | undefined, byDefault: number, low: number, high: number): number {
+  if (value === undefined) return byDefault;
+  if (!Number.isInteger(value) || value < low || value > high) {
+    refuse(name, value, `a whole number from ${low} to ${high}`);
+  }
+  return value;
+}
+
+function oneOf<T extends string>(name: string, value: T | undefined, choices: readonly T[]): T {
+  if (value === undefined) return choices[0];
+  if (!choices.includes(value)) refuse(name, value, choices.map((choice) => `'${choice}'`).join(' or '));
+  return value;
+}
+
+function callable<F>(name: string, value: F | undefined, byDefault: F): F {
+  if (value === undefined) return byDefault;
+  if (typeof value !== 'function') refuse(name, value, 'a function');
+  return value;
+}
+
+/** A path that no system call would cut short at a NUL. */
+export function checkPath(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string' || value === '') refuse(name, value, 'a path');
+  if (value.includes('\0')) {
+    throw new TapeError('BAD_PATH', `option ${name}: ${JSON.stringify(value)} holds a NUL: give another path`, {
+      path: value,
+    });
+  }
+}

@@ -1,0 +1,170 @@
+import type { DecodedColumn, Values } from '../block/decoder.js';
+import type { BlockSymbol } from '../block/header.js';
+import { assert } from '../errors.js';
+import type { FieldKind, Fields, PlacedField, RecordOf } from '../schema.js';
+
+/** A column of symbols: ids that hold within one batch, and their names. */
+export class SymbolColumn {
+  readonly ids: Uint32Array;
+  readonly #names: ReadonlyMap<number, string>;
+
+  constructor(ids: Uint32Array, names: ReadonlyMap<number, string>) {
+    this.ids = ids;
+    this.#names = names;
+  }
+
+  get length(): number {
+    return this.ids.length;
+  }
+
+  /** The name of an id of this column. */
+  name(id: number): string {
+    const name = this.#names.get(id);
+    assert(name !== undefined, `symbol ${id} is named in its block`);
+    return name;
+  }
+
+  at(row: number): string {
+    return this.name(this.ids[row]);
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** A column of byte strings: value i is `bytes` from `offsets[i]` up to `offsets[i + 1]`. */
+export class BytesColumn {
+  readonly offsets: Float64Array;
+  readonly bytes: Uint8Array;
+
+  constructor(offsets: Float64Array, bytes: Uint8Array) {
+    this.offsets = offsets;
+    this.bytes = bytes;
+  }
+
+  get length(): number {
+    return this.offsets.length - 1;
+  }
+
+  /** A view, not a copy. */
+  at(row: number): Uint8Array {
+    return this.bytes.subarray(this.offsets[row], this.offsets[row + 1]);
+  }
+}
+
+/** A column of strings, decoded when asked for. */
+export class TextColumn {
+  readonly #bytes: BytesColumn;
+
+  constructor(bytes: BytesColumn) {
+    this.#bytes = bytes;
+  }
+
+  get length(): number {
+    return this.#bytes.length;
+  }
+
+  at(row: number): string {
+    return decoder.decode(this.#bytes.at(row));
+  }
+}
+
+interface ColumnTypes {
+  timestamp: BigInt64Array;
+  symbol: SymbolColumn;
+  /** Numbers, each the double nearest to the decimal. */
+  decimal: Float64Array;
+  f64: Float64Array;
+  f32: Float32Array;
+  i8: Int8Array;
+  i16: Int16Array;
+  i32: Int32Array;
+  i64: BigInt64Array;
+  u8: Uint8Array;
+  u16: Uint16Array;
+  u32: Uint32Array;
+  u64: BigUint64Array;
+  text: TextColumn;
+  bytes: BytesColumn;
+}
+
+/** The column that a batch has for a field of this kind. */
+export type ColumnOf<Kind extends FieldKind> = ColumnTypes[Kind];
+
+/** The columns of a batch by field name. */
+export type ColumnsOf<F extends Fields, Name extends string> = {
+  [Entry in F[number] as Entry['name'] extends Name ? Entry['name'] : never]: ColumnOf<Entry['kind']>;
+};
+
+/** Records in columns: some or all of one block. */
+export class Batch<F extends Fields = Fields, Name extends string = F[number]['name']> {
+  readonly length: number;
+  readonly columns: ColumnsOf<F, Name>;
+  readonly #sequence: bigint;
+  readonly #rows: Uint32Array | null;
+
+  constructor(length: number, columns: ColumnsOf<F, Name>, sequence: bigint, rows: Uint32Array | null) {
+    this.length = length;
+    this.columns = columns;
+    this.#sequence = sequence;
+    this.#rows = rows;
+  }
+
+  /** The number of the record in the tape, from 0 on. */
+  sequence(row: number): bigint {
+    return this.#sequence + BigInt(this.#rows === null ? row : this.#rows[row]);
+  }
+
+  /** One record as an object. */
+  record(row: number): Pick<RecordOf<F>, Name & keyof RecordOf<F>> {
+    const record: Record<string, unknown> = {};
+    for (const [name, column] of Object.entries(this.columns)) record[name] = (column as { at(row: number): unknown }).at(row);
+    return record as Pick<RecordOf<F>, Name & keyof RecordOf<F>>;
+  }
+
+  /** All records as objects. */
+  *records(): Generator<Pick<RecordOf<F>, Name & keyof RecordOf<F>>> {
+    for (let row = 0; row < this.length; row++) yield this.record(row);
+  }
+}
+
+/** The column that users see. `rows`: those to keep, ascending; null for all. */
+export function columnOf(
+  field: PlacedField,
+  decoded: DecodedColumn,
+  symbols: readonly BlockSymbol[],
+  rows: Uint32Array | null,
+): ColumnOf<FieldKind> {
+  if ('lengths' in decoded) {
+    const offsets = new Float64Array(decoded.lengths.length + 1);
+    for (let i = 0; i < decoded.lengths.length; i++) offsets[i + 1] = offsets[i] + decoded.lengths[i];
+    const column = pickBytes(new BytesColumn(offsets, decoded.bytes), rows);
+    return field.kind === 'text' ? new TextColumn(column) : column;
+  }
+  const values = rows === null ? decoded.values : pick(decoded.values, rows);
+  if (field.kind === 'symbol') {
+    return new SymbolColumn(values as Uint32Array, new Map(symbols.map(({ id, name }) => [id, name])));
+  }
+  if (field.kind === 'decimal') {
+    // Both exact, so the quotient is the double nearest to the decimal: the very number that was appended.
+    const divisor = 10 ** field.scale;
+    return Float64Array.from(values as BigInt64Array, (value: bigint) => Number(value) / divisor);
+  }
+  return values as ColumnOf<FieldKind>;
+}
+
+function pick<T extends Values>(values: T, rows: Uint32Array): T {
+  const picked = new (values.constructor as new (length: number) => T)(rows.length);
+  for (let i = 0; i < rows.length; i++) picked[i] = values[rows[i]];
+  return picked;
+}
+
+function pickBytes(column: BytesColumn, rows: Uint32Array | null): BytesColumn {
+  if (rows === null) return column;
+  const offsets = new Float64Array(rows.length + 1);
+  for (let i = 0; i < rows.length; i++) {
+    offsets[i + 1] = offsets[i] + column.offsets[rows[i] + 1] - column.offsets[rows[i]];
+  }
+  const bytes = new Uint8Array(offsets[rows.length]);
+  for (let i = 0; i < rows.length; i++) bytes.set(column.at(rows[i]), offsets[i]);
+  return new BytesColumn(offsets, bytes);
+}

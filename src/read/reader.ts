@@ -1,0 +1,191 @@
+import { BlockDecoder, DamagedBlock } from '../block/decoder.js';
+import type { BlockHeader } from '../block/header.js';
+import { TapeError } from '../errors.js';
+import type { Zstd } from '../runtime.js';
+import type { Fields, PlacedField, Schema } from '../schema.js';
+import { type BlockCopy, type Catalog, type CatalogBlock } from '../segment/catalog.js';
+import { SegmentReader } from '../segment/reader.js';
+import { Batch, type ColumnsOf, columnOf } from './batch.js';
+import { planBlocks, type ScanRange, selectRows } from './plan.js';
+
+/** What a scan is asked for; all of it may be left out. */
+export interface ScanOptions<Name extends string = string> extends ScanRange {
+  /** Only records with one of these in the schema's (first) symbol field. */
+  symbols?: readonly string[];
+  /** Only these columns are read and decoded. */
+  columns?: readonly Name[];
+}
+
+/** A copy of a block that can't be read. */
+export interface Damage {
+  block: bigint;
+  path: string;
+  offset: number;
+  reason: string;
+}
+
+/** What `verify` found. */
+export interface Verdict {
+  blocks: number;
+  /** Copies that are good. */
+  copies: number;
+  damaged: Damage[];
+  /** Runs of sequences from..to that no storage node has. */
+  missing: { from: bigint; to: bigint }[];
+  /** Blocks with fewer good copies than `redundancy`. */
+  underReplicated: number;
+}
+
+/** How many segment files a reader keeps open. */
+const OPEN_FILES = 32;
+
+/** Reads the blocks of a tape from its storage nodes, also while another thread or process writes them. */
+export class TapeBlocks<F extends Fields> {
+  /** Copies that could not be read so far. */
+  readonly damage: Damage[] = [];
+  readonly #schema: Schema<F>;
+  readonly #tapeId: Uint8Array | null;
+  readonly #catalog: Catalog;
+  readonly #decoder: BlockDecoder;
+  readonly #files = new Map<string, SegmentReader>();
+
+  constructor(schema: Schema<F>, tapeId: Uint8Array | null, catalog: Catalog, zstd: Zstd) {
+    this.#schema = schema;
+    this.#tapeId = tapeId;
+    this.#catalog = catalog;
+    this.#decoder = new BlockDecoder(schema, zstd);
+  }
+
+  /** All blocks there are now, none missing between them. @throws TapeError `BLOCK_MISSING` */
+  #blocks(): readonly CatalogBlock[] {
+    this.#catalog.refresh(this.#tapeId);
+    // A later block may have been found on one storage node after an earlier one had been written to another that was read before.
+    if (this.#catalog.gaps().length > 0) this.#catalog.refresh(this.#tapeId);
+    const gap = this.#catalog.gaps()[0];
+    if (gap !== undefined) {
+      throw new TapeError(
+        'BLOCK_MISSING',
+        `sequences ${gap.from} to ${gap.to - 1n} are on none of ${this.#catalog.directories.join(', ')}: bring back the storage ` +
+          'node that has them',
+        { block: gap.from },
+      );
+    }
+    return this.#catalog.blocks;
+  }
+
+  /** @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED` */
+  async *scan<Name extends F[number]['name']>(options: ScanOptions<Name>): AsyncGenerator<Batch<F, Name>> {
+    const fields = this.#fields(options.columns);
+    const { table } = this.#schema;
+    const time = table[0];
+    const symbolField = table.find(({ kind }) => kind === 'symbol');
+    if (options.symbols !== undefined && symbolField === undefined) {
+      throw new TapeError('BAD_OPTION', `option symbols: schema ${this.#schema.name} has no symbol field`);
+    }
+    for (const block of planBlocks(this.#blocks(), options)) {
+      const batch = this.#read(block, (header) => {
+        let symbols: { ids: Uint32Array; wanted: Set<number> } | null = null;
+        if (options.symbols !== undefined) {
+          const names = new Set(options.symbols);
+          const wanted = new Set(header.symbols.filter(({ name }) => names.has(name)).map(({ id }) => id));
+          if (wanted.size === 0) return null;
+          const column = this.#decoder.column(header, symbolField!);
+          symbols = { ids: (column as { values: Uint32Array }).values, wanted };
+        }
+        const { from, to } = options;
+        const whole = (from === undefined || header.leastNs >= from) && (to === undefined || header.greatestNs < to);
+        const times = whole ? null : (this.#decoder.column(header, time) as { values: BigInt64Array }).values;
+        const rows = selectRows(header.count, times, options, symbols);
+        if (rows?.length === 0) return null;
+        const columns = Object.fromEntries(
+          fields.map((field) => [field.name, columnOf(field, this.#decoder.column(header, field), header.symbols, rows)]),
+        ) as ColumnsOf<F, Name>;
+        return new Batch<F, Name>(rows?.length ?? header.count, columns, header.sequence, rows);
+      });
+      if (batch !== null) yield batch;
+    }
+  }
+
+  #fields(columns: readonly string[] | undefined): PlacedField[] {
+    const placed = [...this.#schema.table].sort((a, b) => a.index - b.index);
+    if (columns === undefined) return placed;
+    return columns.map((name) => {
+      const field = placed.find((candidate) => candidate.name === name);
+      if (field === undefined) {
+        const names = placed.map((candidate) => candidate.name).join(', ');
+        throw new TapeError('BAD_OPTION', `option columns: ${JSON.stringify(name)} is none of ${names}`, { field: name });
+      }
+      return field;
+    });
+  }
+
+  /** What `use` makes of the block, from the first of its copies that is good for it. @throws TapeError `BLOCK_DAMAGED` */
+  #read<T>(block: CatalogBlock, use: (header: BlockHeader) => T): T {
+    for (const copy of block.copies) {
+      const result = this.#tryCopy(block, copy, use);
+      if (!(result instanceof DamagedBlock)) return result as T;
+    }
+    const tried = this.damage.filter((damage) => damage.block === block.sequence);
+    throw new TapeError(
+      'BLOCK_DAMAGED',
+      `block ${block.sequence}: no good copy: ${tried.map(({ path, offset, reason }) => `${path} at ${offset}: ${reason}`).join('; ')}`,
+      { block: block.sequence, path: block.copies[0]?.path },
+    );
+  }
+
+  #tryCopy<T>(block: CatalogBlock, copy: BlockCopy, use: (header: BlockHeader) => T): T | DamagedBlock {
+    try {
+      const room = this.#decoder.room(block.blockBytes, block.count);
+      if (this.#file(copy.path).readInto(room, copy.offset) < room.length) throw new DamagedBlock('the file is cut');
+      const header = this.#decoder.header();
+      if (header.checksum !== block.headerChecksum) throw new DamagedBlock('another block lies there');
+      return use(header);
+    } catch (error) {
+      const unreadable = error instanceof TapeError || (error as NodeJS.ErrnoException).syscall !== undefined;
+      if (!(error instanceof DamagedBlock) && !unreadable) throw error;
+      const { message } = error as Error;
+      const known = this.damage.some(({ path, offset }) => path === copy.path && offset === copy.offset);
+      if (!known) this.damage.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: message });
+      return error instanceof DamagedBlock ? error : new DamagedBlock(message, { cause: error });
+    }
+  }
+
+  #file(path: string): SegmentReader {
+    const known = this.#files.get(path);
+    if (known !== undefined) return known;
+    if (this.#files.size >= OPEN_FILES) this.close();
+    const reader = new SegmentReader(path);
+    this.#files.set(path, reader);
+    return reader;
+  }
+
+  /** Checks every copy of every block: header, checksums of all chunks, and that every column decodes. */
+  async verify(redundancy: number, onProgress?: (done: number, total: number) => void): Promise<Verdict> {
+    this.#catalog.refresh(this.#tapeId);
+    const { blocks } = this.#catalog;
+    const verdict: Verdict = { blocks: blocks.length, copies: 0, damaged: [], missing: this.#catalog.gaps(), underReplicated: 0 };
+    for (const [done, block] of blocks.entries()) {
+      let good = 0;
+      for (const copy of block.copies) {
+        const result = this.#tryCopy(block, copy, (header) => {
+          this.#decoder.verify(header);
+          for (const field of this.#schema.table) this.#decoder.column(header, field);
+        });
+        if (result instanceof DamagedBlock) {
+          verdict.damaged.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: result.message });
+        } else good++;
+      }
+      verdict.copies += good;
+      if (good < redundancy) verdict.underReplicated++;
+      onProgress?.(done + 1, blocks.length);
+      // Long work leaves the thread to others now and then.
+      if (done % 64 === 63) await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    return verdict;
+  }
+
+  close(): void {
+    for (const reader of this.#files.values()) reader.close();
+    this.#files.clear();
+  }
+}

@@ -1,0 +1,70 @@
+/** A file mapped over a window of a shared memory. */
+export interface FileMapping {
+  /** Writes `length` bytes from `from` (both within the window; widened to pages) to the disk and waits for it. */
+  sync(from: number, length: number): void;
+  /** Puts plain zeroed memory in the window's place. What was stored stays in the file. Idempotent. */
+  unmap(): void;
+}
+
+/** Memory-mapped files. */
+export interface Mapper {
+  /**
+   * Maps `length` bytes of the file at `path`, from `fileOffset` on, over `memory` at `offset` (shared, readable, writable).
+   * `offset`, `fileOffset`: multiples of 64 KiB. `length`: a multiple of 4 KiB, within the file. The file must exist.
+   * @throws TapeError `IO`
+   */
+  map(path: string, memory: WebAssembly.Memory, offset: number, length: number, fileOffset: number): FileMapping;
+}
+
+/** An exclusive lock that the operating system drops when its holder dies. */
+export interface FileLock {
+  release(): void;
+}
+
+/** One-shot zstd, one frame a call. */
+export interface Zstd {
+  /** `level`: 1 to 19. The result may be longer than the input. `bytes` may be a view of shared memory. */
+  compress(bytes: Uint8Array, level: number): Uint8Array;
+  /**
+   * `size`: bytes that the frame must hold; checked against the frame's header before anything is allocated.
+   * @throws TapeError `CORRUPT`
+   */
+  decompress(frame: Uint8Array, size: number): Uint8Array;
+}
+
+/** A worker thread. */
+export interface RuntimeWorker {
+  post(message: unknown): void;
+  onMessage(listener: (message: unknown) => void): void;
+  /** Called once when the thread dies of an error, or ends without `terminate`. */
+  onFailure(listener: (error: Error) => void): void;
+  terminate(): Promise<void>;
+  /** `false`: the thread alone does not keep the process alive. */
+  keepAlive(hold: boolean): void;
+}
+
+/** What ticktape needs of the runtime and the operating system. `runtimes/` implements it; nothing else names a runtime. */
+export interface Runtime {
+  readonly name: 'node' | 'deno' | 'bun';
+  /** @throws TapeError `UNSUPPORTED`, saying why files can't be mapped here */
+  mapper(): Mapper;
+  /**
+   * Makes the file at `path` `length` bytes long with every byte of it allocated, so that a store into a mapping of it can't
+   * fault on a full disk. Makes the file if need be; never shortens it.
+   * @throws TapeError `DISK_FULL`, `IO`
+   */
+  preallocate(path: string, length: number): void;
+  /**
+   * Locks the file at `path`, made if need be.
+   * @throws TapeError `LOCKED`, `IO`
+   */
+  lock(path: string): FileLock;
+  /** Starts the module at `url` in a thread of its own with `data` (structured clone; shared memory stays shared). */
+  spawn(url: URL, data: unknown): RuntimeWorker;
+  zstd(): Promise<Zstd>;
+  /**
+   * Wall clock in ns since the Unix epoch, monotonic within a thread: when the system's clock is set back it stands still until
+   * that has caught up.
+   */
+  nowNs(): bigint;
+}

@@ -1,0 +1,187 @@
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { TapeError } from '../errors.js';
+import { ioError } from '../io.js';
+import type { BlockEntry } from './footer.js';
+import type { SegmentHeader } from './header.js';
+import { entryOf, SegmentReader } from './reader.js';
+
+const SEGMENT_NAME = /^segment-(\d{8,})\.ttseg$/;
+
+export const segmentName = (number: number): string => `segment-${String(number).padStart(8, '0')}.ttseg`;
+
+/** Where one copy of a block lies. */
+export interface BlockCopy {
+  /** Index of its directory among the catalog's. */
+  storage: number;
+  path: string;
+  offset: number;
+}
+
+/** A block and all copies of it that the storage nodes have. */
+export interface CatalogBlock extends Omit<BlockEntry, 'offset'> {
+  copies: BlockCopy[];
+}
+
+/** A segment as the catalog knows it. */
+export interface CatalogSegment {
+  path: string;
+  storage: number;
+  header: SegmentHeader;
+  sealed: boolean;
+  /** Behind the last block known. */
+  end: number;
+  entries: BlockEntry[];
+}
+
+/** Every block on a tape's storage nodes, by sequence. Kept up to date by `refresh`, from footers and block headers. */
+export class Catalog {
+  readonly directories: readonly string[];
+  readonly segments = new Map<string, CatalogSegment>();
+  readonly #bySequence = new Map<bigint, CatalogBlock>();
+  #sorted: CatalogBlock[] | null = [];
+
+  constructor(directories: readonly string[]) {
+    this.directories = directories;
+  }
+
+  /** All blocks, by sequence. */
+  get blocks(): readonly CatalogBlock[] {
+    if (this.#sorted === null) {
+      this.#sorted = [...this.#bySequence.values()].sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
+      for (let i = 1; i < this.#sorted.length; i++) {
+        const before = this.#sorted[i - 1];
+        if (before.sequence + BigInt(before.count) > this.#sorted[i].sequence) {
+          throw conflict(before, this.#sorted[i].copies[0]);
+        }
+      }
+    }
+    return this.#sorted;
+  }
+
+  /** The sequence behind the last block. */
+  get nextSequence(): bigint {
+    const last = this.blocks.at(-1);
+    return last === undefined ? 0n : last.sequence + BigInt(last.count);
+  }
+
+  /** Runs of sequences from..to that no block holds. */
+  gaps(): { from: bigint; to: bigint }[] {
+    const gaps: { from: bigint; to: bigint }[] = [];
+    let next = 0n;
+    for (const { sequence, count } of this.blocks) {
+      if (sequence !== next) gaps.push({ from: next, to: sequence });
+      next = sequence + BigInt(count);
+    }
+    return gaps;
+  }
+
+  /**
+   * Reads what is new on the storage nodes. A directory that isn't there holds nothing. `thorough`: look for blocks behind
+   * damage and behind unwritten space too, as recovery must.
+   * @throws TapeError `BAD_MAGIC`, `BAD_VERSION`, `CORRUPT`, `TRUNCATED`, `FOREIGN`, `CONFLICT`, `IO`
+   */
+  refresh(tapeId: Uint8Array | null, thorough = false): void {
+    const seen = new Set<string>();
+    this.directories.forEach((directory, storage) => {
+      for (const name of listSegments(directory)) {
+        const file = path.join(directory, name);
+        seen.add(file);
+        if (this.segments.get(file)?.sealed) continue;
+        try {
+          this.#read(file, storage, tapeId, thorough);
+        } catch (error) {
+          // Between listing and opening it the writer may drop a segment.
+          if (!(error instanceof TapeError && error.code === 'NOT_FOUND')) throw error;
+          seen.delete(file);
+        }
+      }
+    });
+    for (const [file, segment] of this.segments) if (!seen.has(file)) this.#forget(segment);
+  }
+
+  #read(file: string, storage: number, tapeId: Uint8Array | null, thorough: boolean): void {
+    const reader = new SegmentReader(file);
+    try {
+      const { header } = reader;
+      if (tapeId !== null && !header.tapeId.every((byte, i) => byte === tapeId[i])) {
+        throw new TapeError('FOREIGN', `${file}: a segment of another tape: move it out of this directory`, { path: file });
+      }
+      const segment: CatalogSegment = this.segments.get(file) ?? {
+        path: file,
+        storage,
+        header,
+        sealed: false,
+        end: header.headerBytes,
+        entries: [],
+      };
+      this.segments.set(file, segment);
+      const footer = reader.footer();
+      if (footer !== null) {
+        for (const entry of footer.entries) if (entry.offset >= segment.end) this.#add(segment, entry);
+        segment.sealed = true;
+        return;
+      }
+      for (const { offset, header: block } of reader.walk(segment.end, !thorough)) {
+        if (!block.tapeId.every((byte, i) => byte === header.tapeId[i])) continue;
+        this.#add(segment, entryOf(offset, block));
+      }
+    } finally {
+      reader.close();
+    }
+  }
+
+  #add(segment: CatalogSegment, entry: BlockEntry): void {
+    const copy = { storage: segment.storage, path: segment.path, offset: entry.offset };
+    const known = this.#bySequence.get(entry.sequence);
+    if (known === undefined) {
+      const { offset: _, ...block } = entry;
+      this.#bySequence.set(entry.sequence, { ...block, copies: [copy] });
+      this.#sorted = null;
+    } else {
+      if (known.headerChecksum !== entry.headerChecksum) throw conflict(known, copy);
+      known.copies.push(copy);
+    }
+    segment.entries.push(entry);
+    segment.end = entry.offset + entry.blockBytes;
+  }
+
+  /** Takes back a copy that turned out not to be good. */
+  discard(segment: CatalogSegment, entry: BlockEntry): void {
+    segment.entries.splice(segment.entries.indexOf(entry), 1);
+    const block = this.#bySequence.get(entry.sequence)!;
+    block.copies = block.copies.filter(({ path: file, offset }) => file !== segment.path || offset !== entry.offset);
+    if (block.copies.length === 0) {
+      this.#bySequence.delete(entry.sequence);
+      this.#sorted = null;
+    }
+  }
+
+  #forget(segment: CatalogSegment): void {
+    for (const entry of [...segment.entries]) this.discard(segment, entry);
+    this.segments.delete(segment.path);
+  }
+}
+
+/** Names of the segments in a directory, in the order of their numbers; none where there is no directory. */
+export function listSegments(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+      .filter((name) => SEGMENT_NAME.test(name))
+      .sort((a, b) => segmentNumber(a) - segmentNumber(b));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw ioError(cause, directory, 'list the segments');
+  }
+}
+
+export const segmentNumber = (name: string): number => Number(SEGMENT_NAME.exec(name)![1]);
+
+function conflict(block: CatalogBlock, copy: BlockCopy): TapeError {
+  return new TapeError(
+    'CONFLICT',
+    `${copy.path}: the block at ${copy.offset} and that at ${block.copies[0].path} ${block.copies[0].offset} differ, and both ` +
+      `hold sequence ${block.sequence} or follow on it: move one of the files away`,
+    { path: copy.path, block: block.sequence },
+  );
+}

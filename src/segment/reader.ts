@@ -1,0 +1,112 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { BLOCK_HEADER_BYTES, BLOCK_MAGIC, type BlockHeader, decodeBlockHeader, peekHeaderBytes } from '../block/header.js';
+import { TapeError } from '../errors.js';
+import { type BlockEntry, decodeFooter } from './footer.js';
+import { decodeSegmentHeader, type SegmentHeader } from './header.js';
+
+/** An open segment file, read by position. */
+export class SegmentReader {
+  readonly path: string;
+  readonly header: SegmentHeader;
+  readonly #fd: number;
+
+  /** @throws TapeError `NOT_FOUND`, `IO`, `BAD_MAGIC`, `BAD_VERSION`, `CORRUPT`, `TRUNCATED` */
+  constructor(path: string) {
+    this.path = path;
+    try {
+      this.#fd = openSync(path, 'r');
+    } catch (cause) {
+      const gone = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+      throw new TapeError(gone ? 'NOT_FOUND' : 'IO', `${path}: can't be opened: ${(cause as Error).message}`, {
+        cause,
+        path,
+      });
+    }
+    try {
+      this.header = decodeSegmentHeader((offset, length) => this.read(offset, length), path);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  get fileBytes(): number {
+    return fstatSync(this.#fd).size;
+  }
+
+  /** Up to `length` bytes from `offset` on; fewer at the end of the file. Never more is allocated than the file holds. */
+  read(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(Math.max(0, Math.min(length, this.fileBytes - offset)));
+    return bytes.subarray(0, this.readInto(bytes, offset));
+  }
+
+  /** Reads into `bytes`; how many there were. */
+  readInto(bytes: Uint8Array, offset: number): number {
+    let done = 0;
+    while (done < bytes.length) {
+      const got = readSync(this.#fd, bytes, done, bytes.length - done, offset + done);
+      if (got === 0) break;
+      done += got;
+    }
+    return done;
+  }
+
+  /** What the footer says; null where there is none (the segment is being written, or its writer died). */
+  footer(): { entries: BlockEntry[]; offset: number } | null {
+    const { fileBytes } = this;
+    const footer = decodeFooter((offset, length) => this.read(offset, length), fileBytes);
+    return footer;
+  }
+
+  /** The header of the block at `offset`, or why there is none. */
+  blockHeader(offset: number): BlockHeader | string {
+    const start = this.read(offset, BLOCK_HEADER_BYTES);
+    const headerBytes = peekHeaderBytes(start);
+    if (headerBytes === 0) return 'no block header';
+    return decodeBlockHeader(this.read(offset, headerBytes));
+  }
+
+  /**
+   * Walks block headers from `offset` on, to the end of the file. Where there is none (a write that did not finish, a page that a
+   * power cut took) it goes on at the next one that is whole; unless `untilUnwritten` and nothing was written there yet.
+   */
+  *walk(offset: number, untilUnwritten: boolean): Generator<{ offset: number; header: BlockHeader }> {
+    let at = offset;
+    for (;;) {
+      const header = this.blockHeader(at);
+      if (typeof header === 'string') {
+        if (untilUnwritten && this.read(at, 8).every((byte) => byte === 0)) return;
+        const next = this.#findBlock(at + 8);
+        if (next < 0) return;
+        at = next;
+        continue;
+      }
+      yield { offset: at, header };
+      at += header.blockBytes;
+    }
+  }
+
+  /** Offset of the next whole block header on a multiple of 8, or -1. */
+  #findBlock(from: number): number {
+    const step = 1024 ** 2;
+    // Preallocated space behind the last block reads as zeros at memory speed.
+    for (let at = from; ; at += step) {
+      const bytes = this.read(at, step + 8);
+      if (bytes.length < BLOCK_HEADER_BYTES) return -1;
+      const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      for (let i = buffer.indexOf(BLOCK_MAGIC, 0, 'latin1'); i >= 0; i = buffer.indexOf(BLOCK_MAGIC, i + 1, 'latin1')) {
+        if ((at + i) % 8 === 0 && i < step && typeof this.blockHeader(at + i) !== 'string') return at + i;
+      }
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+/** The catalog's entry for a block, from its header. */
+export function entryOf(offset: number, header: BlockHeader): BlockEntry {
+  const { blockBytes, count, sequence, leastNs, greatestNs, symbolMask, checksum } = header;
+  return { offset, blockBytes, count, sequence, leastNs, greatestNs, symbolMask, headerChecksum: checksum };
+}

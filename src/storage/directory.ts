@@ -1,0 +1,67 @@
+import path from 'node:path';
+import type { BlockHeader } from '../block/header.js';
+import type { Schema } from '../schema.js';
+import { listSegments, segmentName, segmentNumber } from '../segment/catalog.js';
+import { type SegmentIo, SegmentWriter } from '../segment/writer.js';
+import type { StorageNode } from './storage-node.js';
+
+export interface DirectoryOptions {
+  tapeId: Uint8Array;
+  schema: Schema;
+  epoch: number;
+  /** Its place among the tape's storage nodes. */
+  ordinal: number;
+  segmentBytes: number;
+  segmentMaxAgeMs: number;
+}
+
+/** A storage node that is a directory of segments on a disk of this machine. */
+export class DirectoryStorageNode implements StorageNode {
+  readonly name: string;
+  readonly #io: SegmentIo;
+  readonly #options: DirectoryOptions;
+  #nextNumber: number;
+  #segment: SegmentWriter | null = null;
+
+  constructor(directory: string, io: SegmentIo, options: DirectoryOptions) {
+    this.name = directory;
+    this.#io = io;
+    this.#options = options;
+    const last = listSegments(directory).at(-1);
+    this.#nextNumber = last === undefined ? 1 : segmentNumber(last) + 1;
+  }
+
+  async append(header: BlockHeader, bytes: Uint8Array): Promise<void> {
+    this.#segmentFor(bytes.length).append(header, bytes);
+  }
+
+  #segmentFor(bytes: number): SegmentWriter {
+    const { segmentBytes, segmentMaxAgeMs, tapeId, schema, epoch, ordinal } = this.#options;
+    const nowNs = this.#io.runtime.nowNs();
+    const current = this.#segment;
+    if (current !== null) {
+      const young = nowNs - current.createdNs < BigInt(segmentMaxAgeMs) * 1_000_000n;
+      if (young && current.fits(bytes)) return current;
+      this.#segment = null;
+      current.seal(false);
+    }
+    const number = this.#nextNumber;
+    const file = path.join(this.name, segmentName(number));
+    const header = { tapeId, storageNode: ordinal, number, createdNs: nowNs, epoch, schema };
+    this.#segment = new SegmentWriter(this.#io, file, header, Math.max(segmentBytes, bytes));
+    this.#nextNumber = number + 1;
+    return this.#segment;
+  }
+
+  async sync(): Promise<void> {
+    this.#segment?.sync();
+  }
+
+  async close(sync: boolean): Promise<void> {
+    const segment = this.#segment;
+    this.#segment = null;
+    if (segment === null) return;
+    if (sync) segment.sync();
+    segment.seal(sync);
+  }
+}

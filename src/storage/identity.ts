@@ -1,0 +1,103 @@
+// What says whose a directory is: JSON files of a few lines, replaced whole.
+//
+//   <storage directory>/storage-node.json   { "format": "ticktape storage node", "version": 1, "tapeId": 32 hex digits }
+//   <journal directory>/tape.json           { "format": "ticktape tape", "version": 1, "tapeId": …, "epoch": n, "schema": {…} }
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { TapeError } from '../errors.js';
+import { ioError } from '../io.js';
+import { Schema } from '../schema.js';
+import { syncDirectory } from '../segment/writer.js';
+
+export const STORAGE_FILE = 'storage-node.json';
+export const TAPE_FILE = 'tape.json';
+const STORAGE_FORMAT = 'ticktape storage node';
+const TAPE_FORMAT = 'ticktape tape';
+const VERSION = 1;
+
+export interface TapeFile {
+  tapeId: Uint8Array;
+  /** How often the tape was opened for writing. */
+  epoch: number;
+  schema: Schema;
+}
+
+export const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+/** The tape that the storage directory belongs to, or null where nothing says so. */
+export function readStorageFile(directory: string): Uint8Array | null {
+  const file = path.join(directory, STORAGE_FILE);
+  const content = readJson(file, STORAGE_FORMAT);
+  return content === null ? null : parseTapeId(content.tapeId, file);
+}
+
+export function writeStorageFile(directory: string, tapeId: Uint8Array): void {
+  replaceFile(
+    path.join(directory, STORAGE_FILE),
+    JSON.stringify({ format: STORAGE_FORMAT, version: VERSION, tapeId: hexOf(tapeId) }),
+  );
+}
+
+/** What the journal says of its tape, or null where there is none. */
+export function readTapeFile(journal: string): TapeFile | null {
+  const file = path.join(journal, TAPE_FILE);
+  const content = readJson(file, TAPE_FORMAT);
+  if (content === null) return null;
+  const epoch = content.epoch as number;
+  if (!Number.isInteger(epoch) || epoch < 0 || epoch >= 2 ** 32) {
+    throw new TapeError('CORRUPT', `${file}: its epoch is ${String(content.epoch)}`, { path: file });
+  }
+  return { tapeId: parseTapeId(content.tapeId, file), epoch, schema: Schema.parse(JSON.stringify(content.schema), file) };
+}
+
+export function writeTapeFile(journal: string, { tapeId, epoch, schema }: TapeFile): void {
+  const content = { format: TAPE_FORMAT, version: VERSION, tapeId: hexOf(tapeId), epoch, schema: JSON.parse(schema.json) };
+  replaceFile(path.join(journal, TAPE_FILE), JSON.stringify(content));
+}
+
+function parseTapeId(value: unknown, file: string): Uint8Array {
+  if (typeof value !== 'string' || !/^[0-9a-f]{32}$/.test(value)) {
+    throw new TapeError('CORRUPT', `${file}: its tape id is ${JSON.stringify(value)}`, { path: file });
+  }
+  return new Uint8Array(Buffer.from(value, 'hex'));
+}
+
+function readJson(file: string, format: string): Record<string, unknown> | null {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw ioError(cause, file, 'read it');
+  }
+  let content: Record<string, unknown>;
+  try {
+    content = JSON.parse(text);
+  } catch (cause) {
+    throw new TapeError('CORRUPT', `${file}: not JSON: restore it from another copy`, { cause, path: file });
+  }
+  if (content?.format !== format) throw new TapeError('BAD_MAGIC', `${file}: not a "${format}" file`, { path: file });
+  if (content.version !== VERSION) {
+    throw new TapeError('BAD_VERSION', `${file}: format ${String(content.version)} is unknown`, { path: file });
+  }
+  return content;
+}
+
+/** Puts `text` in the file's place as a whole, and on the disk. */
+function replaceFile(file: string, text: string): void {
+  const made = `${file}.tmp`;
+  try {
+    const fd = openSync(made, 'w');
+    try {
+      writeSync(fd, `${text}\n`);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(made, file);
+    syncDirectory(path.dirname(file));
+  } catch (cause) {
+    rmSync(made, { force: true });
+    throw ioError(cause, file, 'write it');
+  }
+}

@@ -1,0 +1,109 @@
+import { accessSync, constants, existsSync, mkdirSync, realpathSync, statfsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { TapeError } from '../errors.js';
+import { ioError } from '../io.js';
+import { hexOf, readStorageFile, readTapeFile, type TapeFile, writeStorageFile } from './identity.js';
+
+/** What is there before a tape is opened. Nothing is changed to find out. */
+export interface Survey {
+  /** Absolute. */
+  directories: string[];
+  /** Absolute. */
+  journal: string;
+  /** Null where there is no journal yet, or no more. */
+  tape: TapeFile | null;
+  /** Null for a tape that is yet to be made. */
+  tapeId: Uint8Array | null;
+}
+
+/**
+ * Looks at the directories of a tape: each a directory of its own, all of one tape.
+ * @throws TapeError `BAD_PATH`, `FOREIGN`, `NOT_WRITABLE`, `DISK_FULL` and those of the files that say whose they are
+ */
+export function survey(storage: readonly string[], journalOption: string | undefined): Survey {
+  const directories = storage.map((directory) => path.resolve(directory));
+  const real = directories.map(realPath);
+  real.forEach((directory, i) => {
+    const twin = real.indexOf(directory);
+    if (twin !== i) {
+      throw new TapeError('BAD_PATH', `${storage[i]} and ${storage[twin]} are one directory: give each storage node its own`, {
+        path: directories[i],
+        storageNode: directories[i],
+      });
+    }
+  });
+  const candidates = [
+    ...(journalOption === undefined ? [] : [path.resolve(journalOption)]),
+    ...directories.map((directory) => path.join(directory, 'journal')),
+  ];
+  const found = candidates.find((directory) => readTapeFile(directory) !== null);
+  const journal = found ?? candidates[0];
+  const tape = found === undefined ? null : readTapeFile(found);
+  let tapeId = tape?.tapeId ?? null;
+  for (const directory of directories) {
+    const owner = readStorageFile(directory);
+    if (owner === null) continue;
+    tapeId ??= owner;
+    if (hexOf(owner) !== hexOf(tapeId)) {
+      throw new TapeError('FOREIGN', `${directory}: holds blocks of another tape: give this one a directory of its own`, {
+        path: directory,
+        storageNode: directory,
+      });
+    }
+  }
+  return { directories, journal, tape, tapeId };
+}
+
+/** The directory as the file system knows it, links followed, also where its last parts don't exist yet. */
+function realPath(directory: string): string {
+  let existing = directory;
+  while (!existsSync(existing) && path.dirname(existing) !== existing) existing = path.dirname(existing);
+  return path.join(realpathSync(existing), path.relative(existing, directory));
+}
+
+/** Checks that a tape may be written here, with room for `needBytes` on each disk. Changes nothing. */
+export function checkWritable({ directories, journal }: Survey, needBytes: number): void {
+  for (const directory of [...directories, journal]) {
+    let existing = directory;
+    while (!existsSync(existing)) existing = path.dirname(existing);
+    const refuse = (message: string, cause?: unknown) => {
+      throw new TapeError('NOT_WRITABLE', `${directory}: ${message}`, { cause, path: directory, storageNode: directory });
+    };
+    const stat = statSync(existing);
+    if (!stat.isDirectory()) refuse(`${existing} is a file, not a directory: give another path`);
+    const user = process.getuid?.();
+    if (existing === directory && user !== undefined && user !== 0 && stat.uid !== user) {
+      refuse(`it belongs to user ${stat.uid} and this is user ${user}: run as its owner, or give it over with chown`);
+    }
+    try {
+      accessSync(existing, constants.W_OK | constants.X_OK);
+    } catch (cause) {
+      refuse(`${existing} can't be written: check its owner and mode`, cause);
+    }
+    const { bavail, bsize } = statfsSync(existing);
+    if (bavail * bsize < needBytes) {
+      throw new TapeError(
+        'DISK_FULL',
+        `${directory}: ${Math.floor((bavail * bsize) / 1024 ** 2)} MiB free, ${Math.ceil(needBytes / 1024 ** 2)} MiB needed: ` +
+          'make room on its disk, or lower segmentBytes or capacity',
+        { path: directory, storageNode: directory },
+      );
+    }
+  }
+}
+
+/** Makes the directories that are missing. */
+export function makeDirectories({ directories, journal }: Survey): void {
+  for (const directory of [...directories, journal]) {
+    try {
+      mkdirSync(directory, { recursive: true });
+    } catch (cause) {
+      throw ioError(cause, directory, 'make the directory');
+    }
+  }
+}
+
+/** Marks the storage directories as the tape's. */
+export function claimDirectories({ directories }: Survey, tapeId: Uint8Array): void {
+  for (const directory of directories) if (readStorageFile(directory) === null) writeStorageFile(directory, tapeId);
+}
