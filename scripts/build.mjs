@@ -47,7 +47,7 @@ writeFileSync(
   `// Made by scripts/build.mjs from assembly/.\nexport const kernelsBase64: string =\n  '${wasm.toString('base64')}';\n`,
 );
 renameSync(generated, 'src/kernels.generated.ts');
-run('typescript', 'tsc', '-p', 'tsconfig.json', '--outDir', path.join(staging, 'dist'));
+run('typescript', 'tsc', '-p', 'scripts/tsconfig.build.json', '--outDir', path.join(staging, 'dist'));
 replace(wasmFile, 'build/kernels.wasm');
 replace(watFile, 'build/kernels.wat');
 replace(path.join(staging, 'dist'), 'dist');

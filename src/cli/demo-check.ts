@@ -28,7 +28,9 @@ export class Check {
   /** A bit a numbered record: whether it was read. */
   readonly #seen: (Uint8Array | undefined)[];
   #hashes = new Int32Array(256);
-  #named = new Uint8Array(256);
+  /** By id: the batch that the hash is of, for ids hold within a batch. */
+  #hashedIn = new Uint32Array(256);
+  #batches = 0;
   #foreign = 0;
 
   constructor(expected: readonly Expected[]) {
@@ -56,6 +58,7 @@ export class Check {
       exchangeMs,
       id,
     };
+    this.#batches++;
     for (let row = 0; row < length; row++) {
       const of = collector[row];
       if (of >= this.#digests.length) {
@@ -63,7 +66,7 @@ export class Check {
         continue;
       }
       const nameId = symbol.ids[row];
-      if (nameId >= this.#named.length || this.#named[nameId] === 0) this.#hash(nameId, symbol.name(nameId));
+      if (this.#hashedIn[nameId] !== this.#batches) this.#hash(nameId, symbol.name(nameId));
       this.#digests[of].add(whole, row, this.#hashes);
       this.#read[of]++;
       this.#mark(of, id[row]);
@@ -100,14 +103,14 @@ export class Check {
   #hash(id: number, name: string): void {
     if (id >= this.#hashes.length) {
       const hashes = new Int32Array(2 * (id + 1));
-      const named = new Uint8Array(2 * (id + 1));
+      const hashedIn = new Uint32Array(2 * (id + 1));
       hashes.set(this.#hashes);
-      named.set(this.#named);
+      hashedIn.set(this.#hashedIn);
       this.#hashes = hashes;
-      this.#named = named;
+      this.#hashedIn = hashedIn;
     }
     this.#hashes[id] = hashName(name);
-    this.#named[id] = 1;
+    this.#hashedIn[id] = this.#batches;
   }
 }
 

@@ -41,7 +41,7 @@ export interface DemoResult {
   feed?: { file: string; messages: FeedCounts };
   readBack: { seconds: number; eventsPerSecond: number };
   verify: { seconds: number };
-  storage: { path: string; blocks: number; bytes: number }[];
+  storage: { path: string; blocks: number; bytes: number; errors: number }[];
   /** The directory of the tape, if it was kept. */
   dir?: string;
 }

@@ -33,7 +33,7 @@ const OPTIONS: OptionSpec[] = [
     help: 'replay a captured feed instead: gzip, a line a message, "<ns> <json>", of the combined\nstream of Binance (trade, bookTicker, depthUpdate), dealt out to the collectors in turn',
   },
   { name: 'dir', value: 'D', help: 'keep the tape in D, new or empty (default: a temporary directory)' },
-  { name: 'collectors', value: 'N', help: 'worker threads that record, 1 to 64 (default 10)' },
+  { name: 'collectors', value: 'N', help: 'worker threads that record, 1 to 63 (default 10)' },
   { name: 'storage-nodes', value: 'N', help: 'directories to store in, 1 to 64 (default 4)' },
   { name: 'redundancy', value: 'N', help: 'on how many of them each block is kept (default 2)' },
   { name: 'capacity', value: 'N', help: 'records a block, 16 to 1000000 (default 10000)' },
@@ -62,6 +62,8 @@ interface Options {
   capacity: number;
 }
 
+/** A tape has 64 lanes, one of them for the main thread. */
+const MAX_COLLECTORS = 63;
 const DEFAULT_RECORDS = 2_000_000;
 /** No feed holds more. */
 const ALL = Number.MAX_SAFE_INTEGER;
@@ -103,7 +105,7 @@ function readOptions(commandLine: CommandLine): Options {
     seed: commandLine.whole('seed', 0, Number.MAX_SAFE_INTEGER, 1),
     feed: commandLine.text('feed'),
     dir: commandLine.text('dir'),
-    collectors: commandLine.whole('collectors', 1, 64, 10),
+    collectors: commandLine.whole('collectors', 1, MAX_COLLECTORS, 10),
     storageNodes,
     redundancy: commandLine.whole('redundancy', 1, storageNodes, Math.min(2, storageNodes)),
     capacity: commandLine.whole('capacity', 16, 1_000_000, 10_000),
@@ -197,12 +199,12 @@ class Demo {
       seconds: round(seconds, 3),
       eventsPerSecond: Math.round(events / seconds),
       appendNs: quantiles(times),
-      bytesRaw: Number(stats.rawBytes),
-      bytesStored: Number(stats.storedBytes),
-      compressionRatio: round(Number(stats.rawBytes) / Number(stats.storedBytes), 3),
+      bytesRaw: stats.rawBytes,
+      bytesStored: stats.storedBytes,
+      compressionRatio: round(stats.rawBytes / stats.storedBytes, 3),
       storageNodes: stats.storageNodes.length,
       redundancy,
-      blocks: Number(stats.blocks),
+      blocks: stats.blocks,
       replicasVerified: replicas,
       lost: check.lost,
       duplicated: check.duplicated,
@@ -217,11 +219,7 @@ class Demo {
       ...(feed === undefined ? { seed } : { feed: { file: feed, messages: this.#messages(reports) } }),
       readBack: { seconds: round(readSeconds, 3), eventsPerSecond: Math.round(check.read / readSeconds) },
       verify: { seconds: round((endMs - verifyStartMs) / 1000, 3) },
-      storage: stats.storageNodes.map(({ path, blocks, bytes }) => ({
-        path,
-        blocks: Number(blocks),
-        bytes: Number(bytes),
-      })),
+      storage: stats.storageNodes.map(({ path, blocks, bytes, errors }) => ({ path, blocks, bytes, errors })),
       ...(dir === undefined ? {} : { dir: this.#directory }),
     };
   }
@@ -269,10 +267,10 @@ class Demo {
   /** How many copies of blocks are good. */
   async #verify(tape: Tape<typeof market.fields>): Promise<number> {
     this.#progress.begin('verifying');
-    const { copies, damaged } = await this.#interrupt.race(
-      tape.verify({ onProgress: (done: number, total: number) => this.#progress.update(done, total) }),
+    const { copies } = await this.#interrupt.race(
+      tape.verify({ onProgress: (done, total) => this.#progress.update(done, total) }),
     );
-    return Number(copies) - damaged.length;
+    return copies;
   }
 
   #messages(reports: CollectorReport[]): FeedCounts {

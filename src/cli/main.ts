@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { UsageError } from './command-line.js';
+import { Interrupted } from './interrupt.js';
 
 interface Command {
   summary: string;
@@ -64,5 +65,5 @@ try {
   const hint = wrongUsage && !message.endsWith('--help)') ? ' (ticktape --help)' : '';
   process.stderr.write(`ticktape: ${message.replaceAll('\n', ' ')}${hint}\n`);
   if (process.env.TICKTAPE_DEBUG !== undefined) console.error(error);
-  process.exitCode = wrongUsage ? 2 : 1;
+  process.exitCode = wrongUsage ? 2 : error instanceof Interrupted ? error.status : 1;
 }
