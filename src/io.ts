@@ -9,7 +9,11 @@ export function ioError(cause: unknown, path: string, action: string): TapeError
     return new TapeError('DISK_FULL', `${path}: can't ${action}: the disk is full; make room on it`, details);
   }
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return new TapeError('NOT_WRITABLE', `${path}: can't ${action}: not allowed (${code}); check its owner and mode`, details);
+    return new TapeError(
+      'NOT_WRITABLE',
+      `${path}: can't ${action}: not allowed (${code}); check its owner and mode`,
+      details,
+    );
   }
   return new TapeError('IO', `${path}: can't ${action}: ${message}`, details);
 }

@@ -53,7 +53,8 @@ export type ResolvedOptions = Required<Omit<TapeOptions, 'journal' | 'laneBytes'
 export function resolveOptions(options: TapeOptions): ResolvedOptions {
   if (typeof options !== 'object' || options === null) refuse('options', options, 'an object with `storage`');
   for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) refuse(name, (options as unknown as Record<string, unknown>)[name], 'left out: no such option');
+    if (!KNOWN.has(name))
+      refuse(name, (options as unknown as Record<string, unknown>)[name], 'left out: no such option');
   }
   const { storage, journal } = options;
   if (!Array.isArray(storage) || storage.length < 1 || storage.length > MAX_STORAGE_NODES) {

@@ -97,7 +97,9 @@ export class TapeReader<F extends Fields> {
    * Sealed records by sequence, a batch of columns at a time.
    * @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED`
    */
-  scan<Name extends F[number]['name'] = F[number]['name']>(options: ScanOptions<Name> = {}): AsyncGenerator<Batch<F, Name>> {
+  scan<Name extends F[number]['name'] = F[number]['name']>(
+    options: ScanOptions<Name> = {},
+  ): AsyncGenerator<Batch<F, Name>> {
     return this.#blocks.scan(options);
   }
 
@@ -180,7 +182,9 @@ export class Tape<F extends Fields> {
   }
 
   /** Sealed records by sequence, a batch of columns at a time. Call `flush()` first to see what was appended just now. */
-  scan<Name extends F[number]['name'] = F[number]['name']>(options: ScanOptions<Name> = {}): AsyncGenerator<Batch<F, Name>> {
+  scan<Name extends F[number]['name'] = F[number]['name']>(
+    options: ScanOptions<Name> = {},
+  ): AsyncGenerator<Batch<F, Name>> {
     return this.#parts.blocks.scan(options);
   }
 
@@ -321,7 +325,13 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     const epoch = nextEpoch(found, catalog, plan.lanes);
     writeTapeFile(found.journal, { tapeId, epoch, schema });
     claimDirectories(found, tapeId);
-    const session = { tapeId, schema, epoch, segmentBytes: options.segmentBytes, segmentMaxAgeMs: options.segmentMaxAgeMs };
+    const session = {
+      tapeId,
+      schema,
+      epoch,
+      segmentBytes: options.segmentBytes,
+      segmentMaxAgeMs: options.segmentMaxAgeMs,
+    };
     const nodes = found.directories.map(
       (directory, ordinal) => new DirectoryStorageNode(directory, { runtime, mapped: null }, { ...session, ordinal }),
     );
@@ -440,4 +450,3 @@ export function readSchema(storage: readonly string[]): Schema {
   for (const { header } of catalog.segments.values()) return header.schema;
   throw new TapeError('NOT_FOUND', `${storage.join(', ')}: no tape there`, { path: storage[0] });
 }
-

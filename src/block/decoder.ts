@@ -19,9 +19,9 @@ import type { Zstd } from '../runtime.js';
 import { isVarying, type PlacedField, type Schema } from '../schema.js';
 import {
   type BlockHeader,
+  type ChunkEntry,
   COMPRESSION_NONE,
   COMPRESSION_ZSTD,
-  type ChunkEntry,
   decodeBlockHeader,
   ENCODING_DELTA,
   ENCODING_PACKED,
@@ -131,7 +131,8 @@ export class BlockDecoder {
     const entry = this.#chunk(header, field, 1);
     let sum = 0;
     for (const length of lengths) sum += length;
-    if (sum !== entry.encodedBytes || sum > MAX_BLOCK_BYTES) throw new DamagedBlock(`${field.name}: its lengths don't add up`);
+    if (sum !== entry.encodedBytes || sum > MAX_BLOCK_BYTES)
+      throw new DamagedBlock(`${field.name}: its lengths don't add up`);
     return { lengths, bytes: this.#plain(entry, field) };
   }
 
@@ -171,7 +172,8 @@ export class BlockDecoder {
     if (entry.encodedBytes > rawBytes) throw new DamagedBlock(`${field.name}: longer than ${count} values`);
     const encoded = this.#plain(entry, field);
     if (entry.encoding === ENCODING_RAW) {
-      if (encoded.length !== rawBytes) throw new DamagedBlock(`${field.name}: ${encoded.length} bytes for ${count} values`);
+      if (encoded.length !== rawBytes)
+        throw new DamagedBlock(`${field.name}: ${encoded.length} bytes for ${count} values`);
       return make(encoded.slice().buffer);
     }
     const { kernels, bytes } = this.#memory;

@@ -1,11 +1,4 @@
-import {
-  DRAIN_FILL,
-  DRAIN_ROWS,
-  KIND_F32,
-  KIND_F64,
-  KIND_U32,
-  KIND_U64,
-} from '../../assembly/layout.js';
+import { DRAIN_FILL, DRAIN_ROWS, KIND_F32, KIND_F64, KIND_U32, KIND_U64 } from '../../assembly/layout.js';
 import { assert, TapeError } from '../errors.js';
 import type { MemoryMap } from '../journal/memory-map.js';
 import { readSymbolName } from '../journal/symbols.js';
@@ -18,9 +11,9 @@ import {
   type BlockHeader,
   type BlockSymbol,
   blockHeaderBytes,
+  type ChunkEntry,
   COMPRESSION_NONE,
   COMPRESSION_ZSTD,
-  type ChunkEntry,
   ENCODING_DELTA,
   ENCODING_PACKED,
   ENCODING_RAW,

@@ -166,7 +166,8 @@ export function decodeBlockHeader(bytes: Uint8Array): BlockHeader | string {
   if (headerBytes > bytes.length) return 'the block header is cut';
   const view = new DataView(bytes.buffer, bytes.byteOffset, headerBytes);
   const end = headerBytes - 8;
-  if (view.getBigUint64(end, true) !== hash64(bytes.subarray(0, end))) return 'the checksum of the block header differs';
+  if (view.getBigUint64(end, true) !== hash64(bytes.subarray(0, end)))
+    return 'the checksum of the block header differs';
 
   const count = view.getUint32(48, true);
   const blockBytes = Number(view.getBigUint64(72, true));
@@ -174,7 +175,8 @@ export function decodeBlockHeader(bytes: Uint8Array): BlockHeader | string {
   const rangeCount = view.getUint32(84, true);
   const symbolCount = view.getUint32(88, true);
   if (count === 0 || count > MAX_BLOCK_RECORDS) return `the block header says ${count} records`;
-  if (blockBytes < headerBytes || blockBytes > MAX_BLOCK_BYTES || blockBytes % 8 !== 0) return 'the block length is wrong';
+  if (blockBytes < headerBytes || blockBytes > MAX_BLOCK_BYTES || blockBytes % 8 !== 0)
+    return 'the block length is wrong';
   if (chunkCount > 2 * MAX_FIELDS || rangeCount > MAX_LANES) return 'the block header counts too many parts';
   let at = BLOCK_HEADER_BYTES;
   if (at + rangeCount * LANE_RANGE_BYTES + chunkCount * CHUNK_ENTRY_BYTES > end) return 'the block header is too short';
@@ -215,7 +217,8 @@ export function decodeBlockHeader(bytes: Uint8Array): BlockHeader | string {
   for (let i = 0; i < symbolCount; i++) {
     if (at + 8 > end) return 'the symbols of the block header are cut';
     const length = view.getUint32(at + 4, true);
-    if (length === 0 || length > SYMBOL_NAME_MAX || at + 8 + align8(length) > end) return 'a symbol of the block is cut';
+    if (length === 0 || length > SYMBOL_NAME_MAX || at + 8 + align8(length) > end)
+      return 'a symbol of the block is cut';
     try {
       symbols.push({ id: view.getUint32(at, true), name: decoder.decode(bytes.slice(at + 8, at + 8 + length)) });
     } catch {

@@ -179,6 +179,8 @@ export class Flusher {
   #load(lane: number, counter: number): bigint {
     const at = this.#parts.map.lanes + lane * this.#parts.map.laneStride;
     // An unused window reads as zeros; LANE_CAPACITY tells it apart where that matters.
-    return this.#view.getBigUint64(at + LANE_CAPACITY, true) === 0n ? 0n : Atomics.load(this.#longs, (at + counter) >> 3);
+    return this.#view.getBigUint64(at + LANE_CAPACITY, true) === 0n
+      ? 0n
+      : Atomics.load(this.#longs, (at + counter) >> 3);
   }
 }

@@ -22,7 +22,7 @@ import {
 import { TapeError } from '../errors.js';
 import { instantiateKernels, type Kernels } from '../kernels.js';
 import type { OnFull } from '../options.js';
-import { isVarying, type Fields, type PlacedField, type Schema, type ValuesOf } from '../schema.js';
+import { type Fields, isVarying, type PlacedField, type Schema, type ValuesOf } from '../schema.js';
 import { NEVER } from './lane.js';
 
 /** What a thread needs to append to a lane of its own. Structured-cloneable: post it to one worker. */
@@ -120,9 +120,15 @@ export class Appender<F extends Fields = Fields> {
     const { at } = this.#handle;
     const value = (index: number) => `v${index}`;
     const parameters = fields.map((_, index) => value(index)).join(', ');
-    const checks = table.map((field) => `if (${badType(field, value(field.index))}) host.badType(${field.index}, ${value(field.index)});`);
+    const checks = table.map(
+      (field) => `if (${badType(field, value(field.index))}) host.badType(${field.index}, ${value(field.index)});`,
+    );
     const symbols = fields.flatMap(({ kind }, index) =>
-      kind === 'symbol' ? [`let s${index} = ids.get(v${index}); if (s${index} === undefined) s${index} = host.intern(${index}, v${index});`] : [],
+      kind === 'symbol'
+        ? [
+            `let s${index} = ids.get(v${index}); if (s${index} === undefined) s${index} = host.intern(${index}, v${index});`,
+          ]
+        : [],
     );
     const argument = ({ kind, index }: PlacedField) => (kind === 'symbol' ? `s${index}` : value(index));
     const numbers = table.slice(1);
@@ -190,7 +196,8 @@ export class Appender<F extends Fields = Fields> {
   }
 
   #badType(field: string, kind: string, given: unknown): never {
-    const shown = typeof given === 'bigint' ? `${given}n` : typeof given === 'string' ? JSON.stringify(given) : String(given);
+    const shown =
+      typeof given === 'bigint' ? `${given}n` : typeof given === 'string' ? JSON.stringify(given) : String(given);
     throw new TapeError('BAD_VALUE', `field ${field} (${kind}) can't hold ${shown.slice(0, 200)}`, { field });
   }
 
@@ -198,17 +205,25 @@ export class Appender<F extends Fields = Fields> {
     if (typeof name !== 'string' || name === '' || !name.isWellFormed()) this.#badType(field, 'symbol', name);
     const bytes = new TextEncoder().encode(name);
     if (bytes.length > SYMBOL_NAME_MAX) {
-      throw new TapeError('BAD_VALUE', `field ${field}: ${JSON.stringify(name.slice(0, 80))} is longer than ${SYMBOL_NAME_MAX} bytes`, {
-        field,
-      });
+      throw new TapeError(
+        'BAD_VALUE',
+        `field ${field}: ${JSON.stringify(name.slice(0, 80))} is longer than ${SYMBOL_NAME_MAX} bytes`,
+        {
+          field,
+        },
+      );
     }
     const at = this.#handle.at + LANE_NAME;
     new Uint8Array(this.#handle.memory.buffer).set(bytes, at);
     const id = this.#kernels.intern(at, bytes.length, this.#handle.symbolCapacity);
     if (id < 0) {
-      throw new TapeError('SYMBOLS_FULL', `${name}: the tape has room for ${this.#handle.symbolCapacity} symbols: raise maxSymbols`, {
-        field,
-      });
+      throw new TapeError(
+        'SYMBOLS_FULL',
+        `${name}: the tape has room for ${this.#handle.symbolCapacity} symbols: raise maxSymbols`,
+        {
+          field,
+        },
+      );
     }
     this.#symbolIds.set(name, id);
     return id;
@@ -236,7 +251,11 @@ export class Appender<F extends Fields = Fields> {
       throw new TapeError('TOO_LARGE', `a record may have ${largest} bytes in this lane: raise laneBytes`);
     }
     const field = this.#schema.table[REFUSED - code];
-    return this.#badType(field.name, field.kind === 'decimal' ? `decimal(${field.scale})` : field.kind, values[field.index]);
+    return this.#badType(
+      field.name,
+      field.kind === 'decimal' ? `decimal(${field.scale})` : field.kind,
+      values[field.index],
+    );
   }
 
   /** Sleeps until the flusher has made room, or for WAIT_MS. */
@@ -268,7 +287,10 @@ export class Appender<F extends Fields = Fields> {
 }
 
 const flusherFailed = () =>
-  new TapeError('FLUSHER_FAILED', 'the flusher stopped: close the tape and open it again; its lanes keep what is in them');
+  new TapeError(
+    'FLUSHER_FAILED',
+    'the flusher stopped: close the tape and open it again; its lanes keep what is in them',
+  );
 
 /** JavaScript that is true where the value is not of the field's type; ranges are the kernel's to check. */
 function badType({ kind }: PlacedField, value: string): string {

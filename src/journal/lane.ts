@@ -82,7 +82,9 @@ export function checkLaneHeader(
     code: 'TRUNCATED' | 'BAD_MAGIC' | 'BAD_VERSION' | 'CORRUPT' | 'FOREIGN' | 'SCHEMA_MISMATCH',
     message: string,
   ) => {
-    throw new TapeError(code, `${path}: ${message}; it may hold records: move it aside only when they may be lost`, { path });
+    throw new TapeError(code, `${path}: ${message}; it may hold records: move it aside only when they may be lost`, {
+      path,
+    });
   };
   if (bytes.length < LANE_HEADER_BYTES) refuse('TRUNCATED', 'shorter than the header of a lane');
   const view = new DataView(bytes.buffer, bytes.byteOffset, LANE_HEADER_BYTES);
@@ -104,7 +106,10 @@ export function checkLaneHeader(
 }
 
 /** A lane's counters, as they stand in its header at `at`. */
-export function readLaneCounters(view: DataView, at: number): { head: bigint; drained: bigint; tail: bigint; state: number } {
+export function readLaneCounters(
+  view: DataView,
+  at: number,
+): { head: bigint; drained: bigint; tail: bigint; state: number } {
   return {
     head: view.getBigUint64(at + LANE_HEAD, true),
     drained: view.getBigUint64(at + LANE_DRAINED, true),

@@ -36,8 +36,8 @@ import { instantiateKernels, sharedMemory } from '../kernels.js';
 import type { ResolvedOptions } from '../options.js';
 import type { Zstd } from '../runtime.js';
 import type { Schema } from '../schema.js';
-import type { BlockEntry } from '../segment/footer.js';
 import type { Catalog, CatalogBlock, CatalogSegment } from '../segment/catalog.js';
+import type { BlockEntry } from '../segment/footer.js';
 import { SegmentReader } from '../segment/reader.js';
 import { sealSegmentFile } from '../segment/writer.js';
 import type { Replicator } from '../storage/replicator.js';
@@ -166,7 +166,10 @@ export async function recover(
   }
   if (lanes.length > 0) await sealLanes(input, lanes, replicator, epoch, report);
   for (const { path: file, entries, header } of openSegments) {
-    const end = entries.reduce((last, { offset, blockBytes }) => Math.max(last, offset + blockBytes), header.headerBytes);
+    const end = entries.reduce(
+      (last, { offset, blockBytes }) => Math.max(last, offset + blockBytes),
+      header.headerBytes,
+    );
     sealSegmentFile(file, entries, end, true);
   }
   for (const { path: file } of lanes) rmSync(file);

@@ -54,7 +54,8 @@ export function checkSymbols(bytes: Uint8Array, tapeId: Uint8Array, path: string
   if (bytes.length < SYMBOL_HEADER_BYTES) refuse('TRUNCATED', 'shorter than the header of a symbol table');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (decoder.decode(bytes.subarray(0, 8)) !== SYMBOLS_MAGIC) refuse('BAD_MAGIC', 'not a symbol table of ticktape');
-  if (view.getUint32(8, true) !== SYMBOLS_VERSION) refuse('BAD_VERSION', `format ${view.getUint32(8, true)} is unknown`);
+  if (view.getUint32(8, true) !== SYMBOLS_VERSION)
+    refuse('BAD_VERSION', `format ${view.getUint32(8, true)} is unknown`);
   if (view.getBigUint64(CHECKSUM, true) !== hash64(bytes.subarray(0, CHECKSUM))) {
     refuse('CORRUPT', 'the checksum of its header differs');
   }
@@ -73,7 +74,10 @@ export function checkSymbols(bytes: Uint8Array, tapeId: Uint8Array, path: string
     count++;
   }
   if (count < view.getUint32(SYMBOL_COUNT, true)) {
-    refuse('CORRUPT', `symbol ${count} of ${view.getUint32(SYMBOL_COUNT, true)} is damaged: restore the file from a copy`);
+    refuse(
+      'CORRUPT',
+      `symbol ${count} of ${view.getUint32(SYMBOL_COUNT, true)} is damaged: restore the file from a copy`,
+    );
   }
   return { count, capacity };
 }

@@ -117,7 +117,8 @@ export class Batch<F extends Fields = Fields, Name extends string = F[number]['n
   /** One record as an object. */
   record(row: number): Pick<RecordOf<F>, Name & keyof RecordOf<F>> {
     const record: Record<string, unknown> = {};
-    for (const [name, column] of Object.entries(this.columns)) record[name] = (column as { at(row: number): unknown }).at(row);
+    for (const [name, column] of Object.entries(this.columns))
+      record[name] = (column as { at(row: number): unknown }).at(row);
     return record as Pick<RecordOf<F>, Name & keyof RecordOf<F>>;
   }
 

@@ -3,7 +3,7 @@ import type { BlockHeader } from '../block/header.js';
 import { TapeError } from '../errors.js';
 import type { Zstd } from '../runtime.js';
 import type { Fields, PlacedField, Schema } from '../schema.js';
-import { type BlockCopy, type Catalog, type CatalogBlock } from '../segment/catalog.js';
+import type { BlockCopy, Catalog, CatalogBlock } from '../segment/catalog.js';
 import { SegmentReader } from '../segment/reader.js';
 import { Batch, type ColumnsOf, columnOf } from './batch.js';
 import { planBlocks, type ScanRange, selectRows } from './plan.js';
@@ -98,7 +98,10 @@ export class TapeBlocks<F extends Fields> {
         const rows = selectRows(header.count, times, options, symbols);
         if (rows?.length === 0) return null;
         const columns = Object.fromEntries(
-          fields.map((field) => [field.name, columnOf(field, this.#decoder.column(header, field), header.symbols, rows)]),
+          fields.map((field) => [
+            field.name,
+            columnOf(field, this.#decoder.column(header, field), header.symbols, rows),
+          ]),
         ) as ColumnsOf<F, Name>;
         return new Batch<F, Name>(rows?.length ?? header.count, columns, header.sequence, rows);
       });
@@ -113,7 +116,9 @@ export class TapeBlocks<F extends Fields> {
       const field = placed.find((candidate) => candidate.name === name);
       if (field === undefined) {
         const names = placed.map((candidate) => candidate.name).join(', ');
-        throw new TapeError('BAD_OPTION', `option columns: ${JSON.stringify(name)} is none of ${names}`, { field: name });
+        throw new TapeError('BAD_OPTION', `option columns: ${JSON.stringify(name)} is none of ${names}`, {
+          field: name,
+        });
       }
       return field;
     });
@@ -163,7 +168,13 @@ export class TapeBlocks<F extends Fields> {
   async verify(redundancy: number, onProgress?: (done: number, total: number) => void): Promise<Verdict> {
     this.#catalog.refresh(this.#tapeId);
     const { blocks } = this.#catalog;
-    const verdict: Verdict = { blocks: blocks.length, copies: 0, damaged: [], missing: this.#catalog.gaps(), underReplicated: 0 };
+    const verdict: Verdict = {
+      blocks: blocks.length,
+      copies: 0,
+      damaged: [],
+      missing: this.#catalog.gaps(),
+      underReplicated: 0,
+    };
     for (const [done, block] of blocks.entries()) {
       let good = 0;
       for (const copy of block.copies) {

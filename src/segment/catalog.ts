@@ -105,7 +105,9 @@ export class Catalog {
     try {
       const { header } = reader;
       if (tapeId !== null && !header.tapeId.every((byte, i) => byte === tapeId[i])) {
-        throw new TapeError('FOREIGN', `${file}: a segment of another tape: move it out of this directory`, { path: file });
+        throw new TapeError('FOREIGN', `${file}: a segment of another tape: move it out of this directory`, {
+          path: file,
+        });
       }
       const segment: CatalogSegment = this.segments.get(file) ?? {
         path: file,

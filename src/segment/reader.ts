@@ -1,5 +1,11 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { BLOCK_HEADER_BYTES, BLOCK_MAGIC, type BlockHeader, decodeBlockHeader, peekHeaderBytes } from '../block/header.js';
+import {
+  BLOCK_HEADER_BYTES,
+  BLOCK_MAGIC,
+  type BlockHeader,
+  decodeBlockHeader,
+  peekHeaderBytes,
+} from '../block/header.js';
 import { TapeError } from '../errors.js';
 import { type BlockEntry, decodeFooter } from './footer.js';
 import { decodeSegmentHeader, type SegmentHeader } from './header.js';

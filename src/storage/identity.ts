@@ -47,11 +47,21 @@ export function readTapeFile(journal: string): TapeFile | null {
   if (!Number.isInteger(epoch) || epoch < 0 || epoch >= 2 ** 32) {
     throw new TapeError('CORRUPT', `${file}: its epoch is ${String(content.epoch)}`, { path: file });
   }
-  return { tapeId: parseTapeId(content.tapeId, file), epoch, schema: Schema.parse(JSON.stringify(content.schema), file) };
+  return {
+    tapeId: parseTapeId(content.tapeId, file),
+    epoch,
+    schema: Schema.parse(JSON.stringify(content.schema), file),
+  };
 }
 
 export function writeTapeFile(journal: string, { tapeId, epoch, schema }: TapeFile): void {
-  const content = { format: TAPE_FORMAT, version: VERSION, tapeId: hexOf(tapeId), epoch, schema: JSON.parse(schema.json) };
+  const content = {
+    format: TAPE_FORMAT,
+    version: VERSION,
+    tapeId: hexOf(tapeId),
+    epoch,
+    schema: JSON.parse(schema.json),
+  };
   replaceFile(path.join(journal, TAPE_FILE), JSON.stringify(content));
 }
 

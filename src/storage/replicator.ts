@@ -40,7 +40,12 @@ export class Replicator {
    * storage node that fails is set aside and another takes its place. `durable`: resolves when the copies survive a power cut.
    * @throws TapeError of the last failure where too few are left; called again with the same block, it goes on from there
    */
-  async write(header: BlockHeader, bytes: Uint8Array, durable: boolean, exclude: readonly number[] = []): Promise<void> {
+  async write(
+    header: BlockHeader,
+    bytes: Uint8Array,
+    durable: boolean,
+    exclude: readonly number[] = [],
+  ): Promise<void> {
     if (this.#holders?.checksum !== header.checksum) {
       this.#holders = { checksum: header.checksum, nodes: new Set(exclude.map((index) => this.loads[index])) };
     }

@@ -26,10 +26,14 @@ export function survey(storage: readonly string[], journalOption: string | undef
   real.forEach((directory, i) => {
     const twin = real.indexOf(directory);
     if (twin !== i) {
-      throw new TapeError('BAD_PATH', `${storage[i]} and ${storage[twin]} are one directory: give each storage node its own`, {
-        path: directories[i],
-        storageNode: directories[i],
-      });
+      throw new TapeError(
+        'BAD_PATH',
+        `${storage[i]} and ${storage[twin]} are one directory: give each storage node its own`,
+        {
+          path: directories[i],
+          storageNode: directories[i],
+        },
+      );
     }
   });
   const candidates = [
@@ -45,10 +49,14 @@ export function survey(storage: readonly string[], journalOption: string | undef
     if (owner === null) continue;
     tapeId ??= owner;
     if (hexOf(owner) !== hexOf(tapeId)) {
-      throw new TapeError('FOREIGN', `${directory}: holds blocks of another tape: give this one a directory of its own`, {
-        path: directory,
-        storageNode: directory,
-      });
+      throw new TapeError(
+        'FOREIGN',
+        `${directory}: holds blocks of another tape: give this one a directory of its own`,
+        {
+          path: directory,
+          storageNode: directory,
+        },
+      );
     }
   }
   return { directories, journal, tape, tapeId };
@@ -67,7 +75,11 @@ export function checkWritable({ directories, journal }: Survey, needBytes: numbe
     let existing = directory;
     while (!existsSync(existing)) existing = path.dirname(existing);
     const refuse = (message: string, cause?: unknown) => {
-      throw new TapeError('NOT_WRITABLE', `${directory}: ${message}`, { cause, path: directory, storageNode: directory });
+      throw new TapeError('NOT_WRITABLE', `${directory}: ${message}`, {
+        cause,
+        path: directory,
+        storageNode: directory,
+      });
     };
     const stat = statSync(existing);
     if (!stat.isDirectory()) refuse(`${existing} is a file, not a directory: give another path`);
