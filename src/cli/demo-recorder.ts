@@ -84,12 +84,12 @@ export class Recorder {
     const appender = this.#appender;
     const collector = this.#collector;
     const { length, names } = batch;
+    // One read of the clock between two appends is the end of one and the start of the other: two for each, at the price of one.
+    let before = performance.now();
     for (let row = 0; row < length; row++) {
-      const name = names[batch.symbol[row]];
-      const before = performance.now();
       appender.append(
         batch.tsNs[row],
-        name,
+        names[batch.symbol[row]],
         batch.kind[row],
         batch.flags[row],
         collector,
@@ -100,7 +100,9 @@ export class Recorder {
         batch.exchangeMs[row],
         batch.id[row],
       );
-      this.#histogram.record((performance.now() - before) * 1e6);
+      const after = performance.now();
+      this.#histogram.record((after - before) * 1e6);
+      before = after;
     }
   }
 }

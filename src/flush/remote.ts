@@ -42,16 +42,10 @@ export class RemoteFlusher {
   }
 
   #receive(message: FlusherMessage): void {
-    switch (message.type) {
-      case 'ready':
-        return this.#settle(0, null);
-      case 'done':
-        return this.#settle(message.id, message.error === null ? null : revive(message.error));
-      case 'trouble':
-        return this.#onTrouble(revive(message.error));
-      case 'failed':
-        return this.#fail(revive({ ...message.error, code: 'FLUSHER_FAILED' }));
-    }
+    if (message.type === 'ready') this.#settle(0, null);
+    else if (message.type === 'done') this.#settle(message.id, message.error === null ? null : revive(message.error));
+    else if (message.type === 'trouble') this.#onTrouble(revive(message.error));
+    else this.#fail(revive({ ...message.error, code: 'FLUSHER_FAILED' }));
   }
 
   #settle(id: number, error: Error | null): void {

@@ -70,11 +70,11 @@ export class BufferedJournal {
     const capacity = this.#view.getBigUint64(at + LANE_CAPACITY, true);
     const ring = at + LANE_HEADER_BYTES;
     for (let from = this.#persisted[lane]; from < tail; ) {
-      const offset = from % capacity;
-      const length = tail - from < capacity - offset ? tail - from : capacity - offset;
-      const start = ring + Number(offset);
-      this.#write(file, this.#bytes.slice(start, start + Number(length)), LANE_HEADER_BYTES + Number(offset));
-      from += length;
+      const offset = Number(from % capacity);
+      const length = Math.min(Number(tail - from), Number(capacity) - offset);
+      const start = ring + offset;
+      this.#write(file, this.#bytes.slice(start, start + length), LANE_HEADER_BYTES + offset);
+      from += BigInt(length);
     }
     const header = this.#bytes.slice(at, at + LANE_HEADER_BYTES);
     new DataView(header.buffer).setBigUint64(LANE_TAIL, tail, true);
