@@ -338,6 +338,13 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     const replicator = new Replicator(nodes, options.redundancy, options.random, () => performance.now());
     const recovery = await recover(input, plan, replicator, epoch);
     await replicator.close(true);
+    if (recovery.damagedBytes > 0) {
+      const lost = symbols?.lost ?? 0;
+      options.onWarning(
+        `${found.journal}: ${recovery.damagedBytes} bytes of its lanes held no whole record` +
+          `${lost > 0 ? `, and ${lost} names of its symbol table were damaged` : ''}; all others were recovered`,
+      );
+    }
     catalog.refresh(tapeId);
 
     const map: MemoryMap = memoryMap(schema, {

@@ -12,6 +12,7 @@
 //   lane-ahead-of-tail       whole records behind `tail` (a power cut kept their    as published ones: their checksums say that
 //                            pages and lost the counter's)                          they are of this lane and this place
 //   lane-torn                a place before `tail` where no record is whole         stepped over to the next whole one; counted
+//   lane-nameless            a record whose symbol is not in the symbol table       as torn: a power cut took the table's page
 //   lane-unfinished          lane-*.tmp                                             removed: no record was ever in it
 //
 // Files that are not what they should be (magic, version, length, tape, schema, header checksum) stop it with an error.
@@ -222,10 +223,22 @@ async function sealLanes(
   });
 
   const held = heldRanges(catalog, lanes);
+  const symbolFields = schema.table.filter(({ kind }) => kind === 'symbol');
+  const symbolCount = symbols?.count ?? 0;
   const todo = lanes.map((lane, index) => {
-    const { runs, damagedBytes } = wholeRuns(lane, (position, limit) => kernels.probe(at(index), position, limit));
-    report.damagedBytes += damagedBytes;
-    return subtract(runs, held.get(keyOf(lane)) ?? []);
+    const ring = at(index) + LANE_HEADER_BYTES;
+    const probe = (position: bigint, limit: bigint) => {
+      const step = kernels.probe(at(index), position, limit);
+      const record = ring + Number(position % BigInt(lane.capacity));
+      const named = step < 0 || symbolFields.every(({ offset }) => view.getUint32(record + offset, true) < symbolCount);
+      return named ? step : 0;
+    };
+    const parts = subtract([unreleased(lane)], held.get(keyOf(lane)) ?? []);
+    return parts.flatMap((part) => {
+      const { runs, damagedBytes } = wholeRuns(part, lane.tail, probe);
+      report.damagedBytes += damagedBytes;
+      return runs;
+    });
   });
   const flusher = new Flusher({
     memory,
@@ -289,24 +302,30 @@ function heldRanges(catalog: Catalog, lanes: readonly FoundLane[]): Map<string, 
   return held;
 }
 
-/** Runs of positions whose records are whole, from `head` on: to `tail`, and behind it as far as there is no hole. */
+/** The positions of a lane whose records may not be in blocks. */
+function unreleased({ head, tail, capacity, sealedAt }: FoundLane): Run {
+  // After a power cut `head` may be older than `tail`; what lies further back than the ring is long was overwritten.
+  const from = tail - head > BigInt(capacity) ? tail - BigInt(capacity) : head;
+  const ringEnd = from + BigInt(capacity);
+  // What was published behind `sealedAt` was answered with CLOSED.
+  return { from, to: sealedAt < ringEnd ? sealedAt : ringEnd };
+}
+
+/** Runs of positions in `part` whose records are whole: up to `tail`, and behind it as far as there is no hole. */
 function wholeRuns(
-  { head, tail, capacity, sealedAt }: FoundLane,
+  part: Run,
+  tail: bigint,
   probe: (position: bigint, limit: bigint) => number,
 ): { runs: Run[]; damagedBytes: number } {
   const runs: Run[] = [];
   let damagedBytes = 0;
-  // After a power cut `head` may be older than `tail`; what lies further back than the ring is long was overwritten.
-  let position = tail - head > BigInt(capacity) ? tail - BigInt(capacity) : head;
-  const ringEnd = position + BigInt(capacity);
-  // What was published behind it was answered with CLOSED.
-  const limit = sealedAt < ringEnd ? sealedAt : ringEnd;
+  let position = part.from;
   let from = position;
   const close = () => {
     if (position > from) runs.push({ from, to: position });
   };
-  while (position < limit) {
-    const step = probe(position, limit);
+  while (position < part.to) {
+    const step = probe(position, part.to);
     if (step !== 0) {
       position += BigInt(Math.abs(step));
       continue;

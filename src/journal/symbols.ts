@@ -43,11 +43,16 @@ export function encodeSymbolHeader(tapeId: Uint8Array, capacity: number): Uint8A
 }
 
 /**
- * Checks the table's file and answers how many entries are good. A power cut may have kept the count and lost an entry, or kept
- * entries beyond the count: entries are believed by their checksums, from the first on.
+ * Checks the table's file and answers how many entries are good, and how many of the published ones are not. Entries are believed
+ * by their checksums, from the first on to the first that is damaged: a power cut may have kept the count and lost an entry, or
+ * kept entries beyond the count. Blocks have the names of their symbols with them; only records in lanes need the table.
  * @throws TapeError `BAD_MAGIC`, `BAD_VERSION`, `CORRUPT`, `FOREIGN`, `TRUNCATED`
  */
-export function checkSymbols(bytes: Uint8Array, tapeId: Uint8Array, path: string): { count: number; capacity: number } {
+export function checkSymbols(
+  bytes: Uint8Array,
+  tapeId: Uint8Array,
+  path: string,
+): { count: number; lost: number; capacity: number } {
   const refuse = (code: 'BAD_MAGIC' | 'BAD_VERSION' | 'CORRUPT' | 'FOREIGN' | 'TRUNCATED', message: string) => {
     throw new TapeError(code, `${path}: ${message}`, { path });
   };
@@ -73,11 +78,5 @@ export function checkSymbols(bytes: Uint8Array, tapeId: Uint8Array, path: string
     if (view.getBigUint64(entry, true) !== hash64(body, BigInt(count))) break;
     count++;
   }
-  if (count < view.getUint32(SYMBOL_COUNT, true)) {
-    refuse(
-      'CORRUPT',
-      `symbol ${count} of ${view.getUint32(SYMBOL_COUNT, true)} is damaged: restore the file from a copy`,
-    );
-  }
-  return { count, capacity };
+  return { count, lost: Math.max(0, view.getUint32(SYMBOL_COUNT, true) - count), capacity };
 }

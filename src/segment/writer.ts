@@ -37,6 +37,21 @@ export function syncDirectory(directory: string): void {
   }
 }
 
+/** Syncs a file of a storage node, its length and name too. */
+export function syncFile(file: string): void {
+  try {
+    const fd = openSync(file, 'r+');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    syncDirectory(path.dirname(file));
+  } catch (cause) {
+    throw ioError(cause, file, 'sync it');
+  }
+}
+
 /** Closes a segment whose blocks end at `end`: footer, exact length. The file must not be mapped for writing. */
 export function sealSegmentFile(file: string, entries: readonly BlockEntry[], end: number, sync: boolean): void {
   const footer = encodeFooter(entries, end);

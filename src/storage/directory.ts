@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { BlockHeader } from '../block/header.js';
 import type { Schema } from '../schema.js';
 import { listSegments, segmentName, segmentNumber } from '../segment/catalog.js';
-import { type SegmentIo, SegmentWriter } from '../segment/writer.js';
+import { type SegmentIo, SegmentWriter, syncFile } from '../segment/writer.js';
 import type { StorageNode } from './storage-node.js';
 
 export interface DirectoryOptions {
@@ -22,6 +22,8 @@ export class DirectoryStorageNode implements StorageNode {
   readonly #options: DirectoryOptions;
   #nextNumber: number;
   #segment: SegmentWriter | null = null;
+  /** Closed since the last sync. */
+  #unsynced: string[] = [];
 
   constructor(directory: string, io: SegmentIo, options: DirectoryOptions) {
     this.name = directory;
@@ -43,6 +45,7 @@ export class DirectoryStorageNode implements StorageNode {
       const young = nowNs - current.createdNs < BigInt(segmentMaxAgeMs) * 1_000_000n;
       if (young && current.fits(bytes)) return current;
       this.#segment = null;
+      this.#unsynced.push(current.path);
       current.seal(false);
     }
     const number = this.#nextNumber;
@@ -54,14 +57,17 @@ export class DirectoryStorageNode implements StorageNode {
   }
 
   async sync(): Promise<void> {
+    while (this.#unsynced.length > 0) {
+      syncFile(this.#unsynced[0]);
+      this.#unsynced.shift();
+    }
     this.#segment?.sync();
   }
 
   async close(sync: boolean): Promise<void> {
+    if (sync) await this.sync();
     const segment = this.#segment;
     this.#segment = null;
-    if (segment === null) return;
-    if (sync) segment.sync();
-    segment.seal(sync);
+    segment?.seal(sync);
   }
 }
