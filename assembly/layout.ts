@@ -86,8 +86,8 @@ export const LANE_SEALED_AT = 768;
 export const LANE_STATE = 896;
 /** u64 each: the arguments of the append under way. */
 export const LANE_ARGUMENTS = 2048;
-/** SYMBOL_NAME_MAX bytes: the name being interned. */
-export const LANE_NAME = 4032;
+/** A symbol table entry: the name being interned. */
+export const LANE_SYMBOL = 4032;
 
 export const LANE_FREE = 0;
 export const LANE_IN_USE = 1;

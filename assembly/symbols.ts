@@ -27,25 +27,32 @@ function find(from: u32, to: u32, name: usize, length: u32): i32 {
   return -1;
 }
 
-/** The id of a name of 1 to 55 bytes, entered if new; -1 where the table of `capacity` entries is full, -2 on a bad length. */
-export function intern(name: usize, length: u32, capacity: u32): i32 {
+/**
+ * The id of the name in the staged entry (its length and bytes in their places, zeros behind), entered if new; -1 where the table
+ * of `capacity` entries is full, -2 on a bad length.
+ */
+export function intern(staged: usize, capacity: u32): i32 {
+  const length = <u32>load<u8>(staged, SYMBOL_LENGTH);
   if (length == 0 || length > <u32>SYMBOL_NAME_MAX) return -2;
   let searched: u32 = 0;
   while (true) {
     const count = atomic.load<u32>(SYMBOLS + SYMBOL_COUNT);
-    const found = find(searched, count, name, length);
+    const found = find(searched, count, staged + SYMBOL_NAME, length);
     if (found >= 0) return found;
     if (count >= capacity) return -1;
     searched = count;
+    const entry = entryOf(count);
+    const hash = xxh64(staged + SYMBOL_LENGTH, SYMBOL_BYTES - SYMBOL_LENGTH, count);
     if (atomic.cmpxchg<i32>(CONTROL_SYMBOL_LOCK, 0, 1) != 0) continue;
-    // No loop from here to the release: engines stop a terminated thread at loops and function entries only, so a thread
-    // that is terminated never leaves the lock held.
+    // No loop and no call from here to the release: engines stop a terminated thread at these only, so one that is terminated
+    // never leaves the lock held.
     const unchanged = atomic.load<u32>(SYMBOLS + SYMBOL_COUNT) == count;
     if (unchanged) {
-      const entry = entryOf(count);
-      store<u64>(entry, <u64>length, SYMBOL_LENGTH);
-      memory.copy(entry + SYMBOL_NAME, name, length);
-      store<u64>(entry, xxh64(entry + SYMBOL_LENGTH, SYMBOL_BYTES - SYMBOL_LENGTH, count));
+      store<u64>(entry, hash);
+      store<u64>(entry, load<u64>(staged, 8), 8);
+      v128.store(entry, v128.load(staged, 16), 16);
+      v128.store(entry, v128.load(staged, 32), 32);
+      v128.store(entry, v128.load(staged, 48), 48);
       atomic.store<u32>(SYMBOLS + SYMBOL_COUNT, count + 1);
     }
     atomic.store<i32>(CONTROL_SYMBOL_LOCK, 0);

@@ -31,7 +31,7 @@ export interface Kernels {
   ): number;
   release(lane: number, position: bigint): void;
   probe(lane: number, position: bigint, limit: bigint): number;
-  intern(name: number, length: number, capacity: number): number;
+  intern(staged: number, capacity: number): number;
   distinct(ids: number, count: number, seen: number, capacity: number, out: number): number;
   /** Signed, as every i64 that WASM answers: `BigInt.asUintN(64, …)` makes it the u64. */
   xxh64(pointer: number, length: number, seed: bigint): bigint;

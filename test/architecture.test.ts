@@ -107,7 +107,7 @@ test('lane', () => {
     waiting: layout.LANE_WAITING,
     state: layout.LANE_STATE,
     arguments: layout.LANE_ARGUMENTS,
-    name: layout.LANE_NAME,
+    symbol: layout.LANE_SYMBOL,
   });
 });
 

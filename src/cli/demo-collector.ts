@@ -4,7 +4,7 @@ import { MarketBatch } from '../collect/market-batch.js';
 import { BinanceParser, type FeedCounts } from '../collect/sources/binance.js';
 import { Simulator } from '../collect/sources/simulator.js';
 import { DemoControl } from './demo-control.js';
-import { type AppenderHandle, type Recorded, Recorder } from './demo-recorder.js';
+import { type AppenderHandle, BURST, type Recorded, Recorder } from './demo-recorder.js';
 
 /** What a collector starts with. */
 export interface CollectorTask {
@@ -19,9 +19,13 @@ export interface CollectorTask {
 /** What is posted to a collector of a captured feed: whole lines, and at last none. */
 export type CollectorInput = { bytes: Uint8Array } | 'end';
 
-/** What a collector posts: that it is ready for the start, that it has taken its lines, and at last what it has done. */
+/**
+ * What a collector posts: that it is ready to append (`primed`: all that it has, or a simulated feed; `full`: as much as it holds
+ * ahead), that it has taken its lines, and at last what it has done.
+ */
 export type CollectorOutput =
-  | 'ready'
+  | 'primed'
+  | 'full'
   | 'taken'
   | { recorded: Recorded; feed?: { counts: FeedCounts; trouble?: FeedTrouble } };
 
@@ -31,10 +35,12 @@ export interface FeedTrouble {
   reason: string;
 }
 
+/** How many records of a captured feed are decoded ahead: a short one is all in memory when the appending starts. */
+const AHEAD = 65_536;
+
 const task = workerData as CollectorTask;
 const control = new DemoControl(task.collectors, task.control);
 const recorder = new Recorder(task.handle, task.collector, control);
-const batch = new MarketBatch();
 const post = (output: CollectorOutput) => parentPort!.postMessage(output);
 
 if (task.simulated !== undefined) simulate(task.simulated.seed, task.simulated.records);
@@ -42,35 +48,34 @@ else replay();
 
 function simulate(seed: number, records: number): void {
   const simulator = new Simulator({ seed, collector: task.collector, collectors: task.collectors });
-  post('ready');
+  const batch = new MarketBatch(BURST);
+  post('primed');
   control.waitForGate();
-  for (let left = records; left > 0 && recorder.pause(); left -= batch.length) {
+  for (let left = records; left > 0; left -= batch.length) {
     simulator.fill(batch, Math.min(left, batch.capacity));
-    recorder.append(batch);
+    if (!recorder.record(batch)) break;
   }
   post({ recorded: recorder.finish() });
 }
 
 function replay(): void {
   const decoder = new TextDecoder();
-  const parser = new BinanceParser(batch, append);
+  const batch = new MarketBatch(AHEAD);
+  const parser = new BinanceParser(batch, () => record('full'));
   let trouble: FeedTrouble | undefined;
   let line = 0;
   let more = true;
 
-  function append(): void {
-    if (more && recorder.pause()) {
-      const wanted = batch.length;
-      batch.length = control.claim(wanted);
-      more = batch.length === wanted;
-      recorder.append(batch);
-    }
+  function record(state: 'primed' | 'full'): void {
+    post(state);
+    control.waitForGate();
+    more &&= recorder.record(batch);
     batch.length = 0;
   }
 
   parentPort!.on('message', (input: CollectorInput) => {
     if (input === 'end') {
-      append();
+      record('primed');
       post({ recorded: recorder.finish(), feed: { counts: parser.counts, trouble } });
       return;
     }
@@ -84,5 +89,4 @@ function replay(): void {
     }
     post('taken');
   });
-  post('ready');
 }

@@ -16,29 +16,32 @@ export type CollectorReport = Exclude<CollectorOutput, string>;
 /** The collectors of the demo, as the main thread sees them. */
 export class Crew {
   readonly control: DemoControl;
-  /** All of them wait for the start. */
-  readonly ready: Promise<void>;
+  /** All wait for the start, or as many as can: one of them has decoded as much of its feed as it holds ahead. */
+  readonly primed: Promise<void>;
   /** What each has done. */
   readonly finished: Promise<CollectorReport[]>;
   readonly #workers: RuntimeWorker[];
   readonly #inFlight: number[];
   #onTaken: () => void = () => {};
+  #feedEnded: boolean;
 
   /** @param simulated the seed of a simulated feed, and how many events each collector records of it */
   constructor(handles: AppenderHandle[], simulated?: { seed: number; records: number[] }) {
     const collectors = handles.length;
     this.control = new DemoControl(collectors);
     this.#inFlight = handles.map(() => 0);
+    this.#feedEnded = simulated !== undefined;
     this.#workers = handles.map((handle, collector) => {
       const task: CollectorTask = { handle, collector, collectors, control: this.control.buffer };
       if (simulated !== undefined) task.simulated = { seed: simulated.seed, records: simulated.records[collector] };
       return runtime.spawn(new URL('./demo-collector.js', import.meta.url), task);
     });
     const each = this.#workers.map((worker, collector) => this.#listen(worker, collector));
-    this.ready = Promise.all(each.map(({ ready }) => ready)).then(() => {});
+    const allPrimed = Promise.all(each.map(({ primed }) => primed)).then(() => {});
+    this.primed = Promise.race([allPrimed, ...each.map(({ full }) => full)]);
     this.finished = Promise.all(each.map(({ finished }) => finished));
     // Whoever waits for the one has not yet got to the other.
-    this.ready.catch(() => {});
+    this.primed.catch(() => {});
     this.finished.catch(() => {});
   }
 
@@ -54,13 +57,14 @@ export class Crew {
       this.#inFlight[share]++;
       this.#workers[share].post({ bytes } satisfies CollectorInput);
     }
-    for (const worker of this.#workers) worker.post('end' satisfies CollectorInput);
+    this.#endFeed();
   }
 
   /** Ends the threads: kindly, then not. */
   async stop(): Promise<void> {
     this.control.stop();
     this.#onTaken();
+    this.#endFeed();
     let timer: NodeJS.Timeout | undefined;
     const tooLong = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, STOP_MS);
@@ -70,33 +74,42 @@ export class Crew {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
-  #listen(worker: RuntimeWorker, collector: number): { ready: Promise<void>; finished: Promise<CollectorReport> } {
-    let onReady!: () => void;
-    let onFinished!: (report: CollectorReport) => void;
+  #endFeed(): void {
+    if (this.#feedEnded) return;
+    this.#feedEnded = true;
+    for (const worker of this.#workers) worker.post('end' satisfies CollectorInput);
+  }
+
+  #listen(worker: RuntimeWorker, collector: number) {
+    const on: { primed?: () => void; full?: () => void; finished?: (report: CollectorReport) => void } = {};
     let done = false;
     const failed = new Promise<never>((_, reject) => {
       worker.onFailure((error) => {
         if (!done) reject(new Error(`collector ${collector}: ${error.message}`, { cause: error }));
       });
     });
-    const ready = new Promise<void>((resolve) => {
-      onReady = resolve;
+    const primed = new Promise<void>((resolve) => {
+      on.primed = resolve;
+    });
+    const full = new Promise<void>((resolve) => {
+      on.full = resolve;
     });
     const finished = new Promise<CollectorReport>((resolve) => {
-      onFinished = resolve;
+      on.finished = resolve;
     });
     worker.onMessage((message) => {
       const output = message as CollectorOutput;
-      if (output === 'ready') onReady();
+      if (output === 'primed') on.primed?.();
+      else if (output === 'full') on.full?.();
       else if (output === 'taken') {
         this.#inFlight[collector]--;
         this.#onTaken();
       } else {
         done = true;
-        onFinished(output);
+        on.finished?.(output);
       }
     });
-    return { ready: Promise.race([ready, failed]), finished: Promise.race([finished, failed]) };
+    return { primed: Promise.race([primed, failed]), full, finished: Promise.race([finished, failed]) };
   }
 }
 

@@ -8,6 +8,9 @@ import { Histogram } from './histogram.js';
 const PRICE_UNIT = 10 ** PRICE_SCALE;
 const SIZE_UNIT = 10 ** SIZE_SCALE;
 
+/** Records between two looks at the lane. */
+export const BURST = 256;
+
 /** Above this share of its lane a collector makes a pause, until the lane is below it. */
 const PAUSE_BACKLOG = 0.5;
 const PAUSE_MS = 1;
@@ -44,20 +47,20 @@ export class Recorder {
     this.#control = control;
   }
 
-  /** Waits until the lane has room: a feed that is read from memory is faster than any disk. Answers whether to go on. */
-  pause(): boolean {
-    while (this.#appender.backlog() > PAUSE_BACKLOG && !this.#control.stopped) {
-      this.#pauses++;
-      this.#control.sleep(PAUSE_MS);
+  /** Appends what is in `batch`, in bursts. Answers whether to go on. */
+  record(batch: MarketBatch): boolean {
+    if (this.#hashes.length !== batch.names.length) this.#hashes = Int32Array.from(batch.names, hashName);
+    for (let from = 0; from < batch.length; from += BURST) {
+      if (!this.#pause()) return false;
+      const wanted = Math.min(BURST, batch.length - from);
+      const granted = this.#control.claim(wanted);
+      this.#digestAll(batch, from, from + granted);
+      this.#appendAll(batch, from, from + granted);
+      this.#appended += granted;
+      this.#control.report(this.#collector, this.#appended);
+      if (granted < wanted) return false;
     }
-    return !this.#control.stopped;
-  }
-
-  append(batch: MarketBatch): void {
-    this.#digestAll(batch);
-    this.#appendAll(batch);
-    this.#appended += batch.length;
-    this.#control.report(this.#collector, this.#appended);
+    return true;
   }
 
   finish(): Recorded {
@@ -72,21 +75,29 @@ export class Recorder {
     };
   }
 
-  #digestAll(batch: MarketBatch): void {
-    if (this.#hashes.length !== batch.names.length) this.#hashes = Int32Array.from(batch.names, hashName);
-    for (let row = 0; row < batch.length; row++) {
+  /** Waits until the lane has room: what is made up or read from a file comes faster than any disk takes it. */
+  #pause(): boolean {
+    while (this.#appender.backlog() > PAUSE_BACKLOG && !this.#control.stopped) {
+      this.#pauses++;
+      this.#control.sleep(PAUSE_MS);
+    }
+    return !this.#control.stopped;
+  }
+
+  #digestAll(batch: MarketBatch, from: number, to: number): void {
+    for (let row = from; row < to; row++) {
       this.#digest.add(batch, row, this.#hashes);
       this.#kinds[batch.kind[row]]++;
     }
   }
 
-  #appendAll(batch: MarketBatch): void {
+  #appendAll(batch: MarketBatch, from: number, to: number): void {
     const appender = this.#appender;
     const collector = this.#collector;
-    const { length, names } = batch;
+    const { names } = batch;
     // One read of the clock between two appends is the end of one and the start of the other: two for each, at the price of one.
     let before = performance.now();
-    for (let row = 0; row < length; row++) {
+    for (let row = from; row < to; row++) {
       appender.append(
         batch.tsNs[row],
         names[batch.symbol[row]],

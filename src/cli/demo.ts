@@ -233,14 +233,14 @@ class Demo {
     control.budget = records;
     let ticker: NodeJS.Timeout | undefined;
     try {
-      await this.#interrupt.race(crew.ready);
+      if (feed !== undefined) this.#progress.begin('decoding');
+      const dealt = feed === undefined ? crew.finished : crew.deal(feed);
+      await this.#interrupt.race(Promise.race([crew.primed, dealt.then(() => crew.primed)]));
       this.#progress.begin('recording');
       ticker = setInterval(() => this.#progress.update(control.appended, records === ALL ? undefined : records), 100);
       const startMs = performance.now();
       control.openGate();
-      const work =
-        feed === undefined ? crew.finished : Promise.all([crew.deal(feed), crew.finished]).then(() => crew.finished);
-      const reports = await this.#interrupt.race(work);
+      const [reports] = await this.#interrupt.race(Promise.all([crew.finished, dealt]));
       await this.#interrupt.race(tape.flush());
       return { reports, seconds: (performance.now() - startMs) / 1000 };
     } finally {

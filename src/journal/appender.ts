@@ -9,12 +9,15 @@ import {
   LANE_CAPACITY,
   LANE_HEAD,
   LANE_LEFT,
-  LANE_NAME,
   LANE_SEALED_AT,
   LANE_STATE,
+  LANE_SYMBOL,
   LANE_TAIL,
   LANE_WAITING,
   REFUSED,
+  SYMBOL_BYTES,
+  SYMBOL_LENGTH,
+  SYMBOL_NAME,
   SYMBOL_NAME_MAX,
   TAPE_FAILED,
   TOO_LARGE,
@@ -213,9 +216,11 @@ export class Appender<F extends Fields = Fields> {
         },
       );
     }
-    const at = this.#handle.at + LANE_NAME;
-    new Uint8Array(this.#handle.memory.buffer).set(bytes, at);
-    const id = this.#kernels.intern(at, bytes.length, this.#handle.symbolCapacity);
+    const at = this.#handle.at + LANE_SYMBOL;
+    const staged = new Uint8Array(this.#handle.memory.buffer, at, SYMBOL_BYTES).fill(0);
+    staged[SYMBOL_LENGTH] = bytes.length;
+    staged.set(bytes, SYMBOL_NAME);
+    const id = this.#kernels.intern(at, this.#handle.symbolCapacity);
     if (id < 0) {
       throw new TapeError(
         'SYMBOLS_FULL',
