@@ -148,7 +148,10 @@ export function append(
 
 /** Where a record of `size` bytes goes, for a caller that writes its varying bytes itself and then calls `appendStaged`. */
 export function reserve(lane: usize, size: u32): i32 {
-  return place(lane, size);
+  const record = place(lane, size);
+  // The fixed part ends with zeros too; `place` saw to the last word of the whole record.
+  if (record >= 0) store<u64>(<usize>record + load<u32>(lane, LANE_RECORD_BYTES) - 8, 0);
+  return record;
 }
 
 /** Fills in the fixed part of the record at `record`, given by `reserve`, from the lane's argument words, and publishes it. */

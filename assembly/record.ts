@@ -66,6 +66,17 @@ function isWhole(value: f64, low: f64, high: f64): bool {
   return value >= low && value <= high && floor(value) == value;
 }
 
+/** From here on doubles lie further apart than a thousandth: the product says no more which decimal a value is nearest to. */
+const COARSE: f64 = 8796093022208.0;
+
+/** `rounded`, or a neighbour of it, of which `value` is the nearest double; NaN where there is none. */
+function exactDecimal(value: f64, multiplier: f64, rounded: f64): f64 {
+  if (rounded / multiplier == value) return rounded;
+  if ((rounded - 1) / multiplier == value) return rounded - 1;
+  if ((rounded + 1) / multiplier == value) return rounded + 1;
+  return NaN;
+}
+
 /** Stores a number into field `field` of the record; false where the field can't hold it exactly. */
 // @ts-ignore: decorator
 @inline
@@ -77,10 +88,14 @@ export function putNumber(record: usize, field: usize, value: f64): bool {
       return true;
     }
     case KIND_DECIMAL: {
-      const scaled = value * load<f64>(field, FIELD_MULTIPLIER);
-      const rounded = nearest(scaled);
+      const multiplier = load<f64>(field, FIELD_MULTIPLIER);
+      const scaled = value * multiplier;
+      let rounded = nearest(scaled);
       // Within a thousandth of the last place: arithmetic noise passes, a value with more places than the field doesn't.
-      if (!(abs(scaled - rounded) <= 0.001) || !(abs(rounded) <= MAX_SAFE)) return false;
+      if (!(abs(scaled - rounded) <= 0.001) || abs(rounded) >= COARSE) {
+        rounded = exactDecimal(value, multiplier, rounded);
+        if (!(abs(rounded) <= MAX_SAFE)) return false;
+      }
       store<i64>(at, <i64>rounded);
       return true;
     }

@@ -56,6 +56,19 @@ export class TapeError extends Error {
   }
 }
 
+/** A value as a message shows it, whatever it is. */
+export function show(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'bigint') return `${value}n`.slice(0, 200);
+  if (ArrayBuffer.isView(value)) return `${value.byteLength} bytes`;
+  try {
+    return JSON.stringify(value).slice(0, 200);
+  } catch {
+    // A function, a symbol, undefined; an object that holds itself or a bigint.
+    return typeof value;
+  }
+}
+
 /** Asserts an invariant that holds unless ticktape itself is wrong. */
 export function assert(condition: boolean, invariant: string): asserts condition {
   if (!condition) throw new Error(`ticktape: broken invariant: ${invariant}`);

@@ -1,5 +1,5 @@
 import { MAX_STORAGE_NODES } from '../assembly/layout.js';
-import { TapeError } from './errors.js';
+import { show, TapeError } from './errors.js';
 
 /** What to do with a record when its lane is full: sleep until there is room, drop it (counted), or throw `FULL`. */
 export type OnFull = 'wait' | 'drop' | 'throw';
@@ -109,8 +109,7 @@ const KNOWN = new Set<string>([
 ] satisfies (keyof TapeOptions | 'readOnly')[]);
 
 function refuse(name: string, value: unknown, expected: string): never {
-  const shown = typeof value === 'bigint' ? `${value}n` : JSON.stringify(value);
-  throw new TapeError('BAD_OPTION', `option ${name} is ${shown}: it must be ${expected}`);
+  throw new TapeError('BAD_OPTION', `option ${name} is ${show(value)}: it must be ${expected}`);
 }
 
 function whole(name: string, value: number | undefined, byDefault: number, low: number, high: number): number {

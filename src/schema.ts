@@ -22,7 +22,7 @@ import {
   MAX_FIELDS,
   RECORD_TIMESTAMP,
 } from '../assembly/layout.js';
-import { TapeError } from './errors.js';
+import { show, TapeError } from './errors.js';
 import { hash64 } from './hash.js';
 
 /** Field kinds by name: their number on disk and their width in a record in bytes (varying ones: of their length). */
@@ -82,8 +82,8 @@ export const timestamp = <const Name extends string>(name: Name) => field(name, 
 /** A name of 1 to 55 bytes of UTF-8 that comes again and again: an instrument, a venue. Stored once. */
 export const symbol = <const Name extends string>(name: Name) => field(name, 'symbol');
 /**
- * A number with `scale` (0 to 15) decimal places, kept exactly as an integer of up to 2⁵³ − 1 of its last place. A value further
- * than a thousandth of the last place from such a number is refused.
+ * A number with `scale` (0 to 15) decimal places, kept exactly as an integer of up to 2⁵³ − 1 of its last place: what is read is the double
+ * that was appended. A value further than a thousandth of the last place from such a number, and not its nearest double, is refused.
  */
 export const decimal = <const Name extends string>(name: Name, scale: number) => field(name, 'decimal', scale);
 /** Any double, bit for bit but for the payload of a NaN. */
@@ -205,7 +205,9 @@ function checkSchema(name: unknown, fields: Fields): void {
   if (typeof name !== 'string' || !NAME.test(name)) refuse(`schema name ${JSON.stringify(name)}: ${rule}`);
   if (fields.length > MAX_FIELDS) refuse(`schema ${name}: ${fields.length} fields, at most ${MAX_FIELDS}`);
   const names = new Set<string>();
-  for (const { name: fieldName, kind, scale } of fields) {
+  for (const given of fields) {
+    if (typeof given !== 'object' || given === null) refuse(`schema ${name}: ${show(given)} is no field`);
+    const { name: fieldName, kind, scale } = given;
     if (typeof fieldName !== 'string' || !NAME.test(fieldName)) {
       refuse(`schema ${name}: field name ${JSON.stringify(fieldName)}: ${rule}`, String(fieldName));
     }

@@ -241,6 +241,7 @@ export class Tape<F extends Fields> {
   }
 
   async #close(): Promise<void> {
+    this.#appender.close();
     const { journal, flusher, blocks, lock } = this.#parts;
     const words = new Int32Array(journal.memory.buffer);
     Atomics.compareExchange(words, CONTROL_STATE >> 2, Atomics.load(words, CONTROL_STATE >> 2), TAPE_CLOSING);
@@ -284,12 +285,14 @@ export async function openTape<F extends Fields>(
   schema: Schema<F>,
   options: TapeOptions | ReadOptions,
 ): Promise<Tape<F> | TapeReader<F>> {
-  if ('readOnly' in options && options.readOnly) return openReader(schema, options as ReadOptions);
+  if (options !== null && typeof options === 'object' && 'readOnly' in options && options.readOnly) {
+    return openReader(schema, options as ReadOptions);
+  }
   return openWriter(schema, resolveOptions(options as TapeOptions));
 }
 
 async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOptions): Promise<TapeReader<F>> {
-  const { storage, journal } = resolveOptions({ storage: options.storage, journal: options.journal });
+  const { storage, journal } = resolveOptions(options);
   const found = survey(storage, journal);
   if (found.tapeId === null) {
     throw new TapeError('NOT_FOUND', `${found.directories.join(', ')}: no tape there`, { path: found.directories[0] });
@@ -302,18 +305,22 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
 }
 
 async function openWriter<F extends Fields>(schema: Schema<F>, options: ResolvedOptions): Promise<Tape<F>> {
-  const found = survey(options.storage, options.journal);
-  checkSchema(schema, found);
+  const before = survey(options.storage, options.journal);
+  checkSchema(schema, before);
   const mapper = chooseMapper(options);
   const mapSizes = { capacity: options.capacity, storageNodes: options.storage.length, laneBytes: options.laneBytes };
   // Before anything is made, so that options that don't fit change nothing.
   const provisional = memoryMap(schema, { ...mapSizes, symbolCapacity: options.maxSymbols });
-  checkWritable(found, options.segmentBytes + provisional.laneStride + provisional.symbolWindowBytes);
+  checkWritable(before, options.segmentBytes + provisional.laneStride + provisional.symbolWindowBytes);
 
-  makeDirectories(found);
-  const lock = runtime.lock(path.join(found.journal, 'lock'));
+  makeDirectories(before);
+  const lock = runtime.lock(path.join(before.journal, 'lock'));
   let journal: Journal | undefined;
+  let flusher: RemoteFlusher | undefined;
   try {
+    // Again, now that nobody else can be at it: another process may have made the tape, written to it and closed it meanwhile.
+    const found = survey(options.storage, options.journal);
+    checkSchema(schema, found);
     const tapeId = found.tapeId ?? crypto.getRandomValues(new Uint8Array(16));
     const catalog = new Catalog(found.directories);
     const symbols = readSymbols(found.journal, tapeId);
@@ -353,7 +360,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     });
     journal = new Journal({ runtime, mapper, directory: found.journal, tapeId, epoch, schema, map });
     let onTrouble: (error: Error) => void = () => {};
-    const flusher = await RemoteFlusher.start(
+    flusher = await RemoteFlusher.start(
       runtime,
       {
         memory: journal.memory,
@@ -391,6 +398,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
       },
     });
   } catch (error) {
+    await flusher?.close().catch(() => {});
     journal?.close(true);
     lock.release();
     throw error;

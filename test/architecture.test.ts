@@ -205,7 +205,7 @@ test('block', () => {
     symbolMask: 5n,
     laneRanges: [{ epoch: 4, lane: 6, from: 48n, to: 96n }],
     chunks: [chunk],
-    symbols: [{ id: 2, name: 'BTCUSDT' }],
+    symbols: [{ id: 2, name: 'BTCUSDT', bytes: new TextEncoder().encode('BTCUSDT') }],
   });
   check('block', bytes, {
     magic: 'TTBLOCK1',

@@ -1,7 +1,7 @@
 import { DRAIN_FILL, DRAIN_ROWS, KIND_F32, KIND_F64, KIND_U32, KIND_U64 } from '../../assembly/layout.js';
 import { assert, TapeError } from '../errors.js';
 import type { MemoryMap } from '../journal/memory-map.js';
-import { readSymbolName } from '../journal/symbols.js';
+import { readSymbol } from '../journal/symbols.js';
 import type { Kernels } from '../kernels.js';
 import type { Compression } from '../options.js';
 import type { Zstd } from '../runtime.js';
@@ -29,6 +29,11 @@ export interface BlockOrigin {
   laneRanges: LaneRange[];
 }
 
+/** A chunk is kept compressed where that takes off an eighth or more. zstd is two thirds of what a block costs to make. */
+const PAYS_SHIFT = 3;
+/** Where it didn't, it isn't tried again for so many blocks. */
+const TRY_AGAIN_BLOCKS = 15;
+
 /** Turns the rows in a tape's row buffer into a block in its block buffer. */
 export class BlockEncoder {
   readonly #schema: Schema;
@@ -39,6 +44,10 @@ export class BlockEncoder {
   readonly #zstd: { codec: Zstd; level: number } | null;
   /** Where in #map.block the next chunk goes. */
   #free = 0;
+  /** A symbol never changes once it has an id. */
+  readonly #symbols: BlockSymbol[] = [];
+  /** Blocks for which each chunk, in their order, is left uncompressed without trying. */
+  readonly #unpaying: number[] = [];
 
   constructor(
     schema: Schema,
@@ -64,16 +73,15 @@ export class BlockEncoder {
     const { block, drainState, rows } = this.#map;
     const count = this.#view.getUint32(drainState + DRAIN_ROWS, true);
     assert(count > 0, 'a block has records');
-    const symbols = this.#symbols(count);
-    const names = symbols.map(({ name }) => new TextEncoder().encode(name));
+    const symbols = this.#symbolsOf(count);
     const chunkCount = this.#schema.fields.length + this.#schema.varying.length;
-    const headerBytes = blockHeaderBytes(origin.laneRanges.length, chunkCount, names);
+    const headerBytes = blockHeaderBytes(origin.laneRanges.length, chunkCount, symbols);
     this.#free = headerBytes;
     const chunks: ChunkEntry[] = [];
     for (const field of this.#schema.table) {
-      chunks.push(this.#values(field, count));
+      chunks.push(this.#values(field, count, chunks.length));
       const which = this.#schema.varying.indexOf(field);
-      if (which >= 0) chunks.push(this.#varying(field, which, count));
+      if (which >= 0) chunks.push(this.#varying(field, which, count, chunks.length));
     }
     const times = chunks[0].range;
     assert(times !== null, 'the timestamp is the first chunk and has a range');
@@ -85,7 +93,7 @@ export class BlockEncoder {
       greatestNs: times.greatest,
       blockBytes: this.#free,
       rowBytes: this.#view.getUint32(drainState + DRAIN_FILL, true) - rows,
-      symbolMask: symbols.reduce((mask, { id }) => mask | (1n << BigInt(id % 64)), 0n),
+      symbolMask: maskOf(symbols),
       chunks,
       symbols,
     };
@@ -96,20 +104,26 @@ export class BlockEncoder {
     return { header: { ...header, checksum }, bytes: this.#bytes.subarray(block, block + this.#free) };
   }
 
-  #symbols(count: number): BlockSymbol[] {
+  #symbolsOf(count: number): BlockSymbol[] {
     const { columnA, columnB, seenSymbols, symbolCapacity } = this.#map;
     const ids = new Set<number>();
-    for (const field of this.#schema.fields.keys()) {
-      const placed = this.#schema.table.find(({ index }) => index === field)!;
-      if (placed.kind !== 'symbol') continue;
-      this.#gather(placed, count, columnA);
+    for (const field of this.#schema.table) {
+      if (field.kind !== 'symbol') continue;
+      this.#gather(field, count, columnA);
       const found = this.#kernels.distinct(columnA, count, seenSymbols, symbolCapacity, columnB);
       if (found < 0) {
-        throw new TapeError('CORRUPT', `a record holds an unknown symbol in ${placed.name}`, { field: placed.name });
+        throw new TapeError('CORRUPT', `a record holds an unknown symbol in ${field.name}`, { field: field.name });
       }
       for (let i = 0; i < found; i++) ids.add(this.#view.getUint32(columnB + 4 * i, true));
     }
-    return [...ids].map((id) => ({ id, name: readSymbolName(this.#bytes, id) }));
+    return Array.from(ids, (id) => {
+      const known = this.#symbols[id];
+      if (known !== undefined) return known;
+      const bytes = readSymbol(this.#bytes, id);
+      const symbol = { id, name: new TextDecoder().decode(bytes), bytes };
+      this.#symbols[id] = symbol;
+      return symbol;
+    });
   }
 
   #gather(field: PlacedField, count: number, out: number): void {
@@ -122,7 +136,7 @@ export class BlockEncoder {
   }
 
   /** The chunk of a fixed-width field, or of the lengths of a varying one. */
-  #values(field: PlacedField, count: number): ChunkEntry {
+  #values(field: PlacedField, count: number, chunk: number): ChunkEntry {
     const { block, columnA, columnB } = this.#map;
     const at = block + this.#free;
     const rawBytes = count * field.width;
@@ -130,7 +144,7 @@ export class BlockEncoder {
     const kind = varying ? KIND_U32 : field.kindNumber;
     if (kind === KIND_F64 || kind === KIND_F32) {
       this.#gather(field, count, at);
-      return this.#close(field, 0, ENCODING_RAW, rawBytes, null);
+      return this.#close(chunk, field, 0, ENCODING_RAW, rawBytes, null);
     }
     this.#gather(field, count, columnA);
     this.#kernels.widen(columnA, kind, count, columnB);
@@ -143,17 +157,17 @@ export class BlockEncoder {
     const delta = this.#kernels.deltaSize(columnB, count);
     if (Math.min(packed, delta) >= rawBytes) {
       this.#gather(field, count, at);
-      return this.#close(field, 0, ENCODING_RAW, rawBytes, range);
+      return this.#close(chunk, field, 0, ENCODING_RAW, rawBytes, range);
     }
     if (packed <= delta) {
       const bytes = this.#kernels.pack(columnB, count, at);
-      return this.#close(field, 0, ENCODING_PACKED, bytes, range);
+      return this.#close(chunk, field, 0, ENCODING_PACKED, bytes, range);
     }
     const bytes = this.#kernels.deltaEncode(columnB, count, columnA, at);
-    return this.#close(field, 0, ENCODING_DELTA, bytes, range);
+    return this.#close(chunk, field, 0, ENCODING_DELTA, bytes, range);
   }
 
-  #varying(field: PlacedField, which: number, count: number): ChunkEntry {
+  #varying(field: PlacedField, which: number, count: number, chunk: number): ChunkEntry {
     const { block, blockEnd, lengthOffsets, rowIndex } = this.#map;
     const at = block + this.#free;
     const bytes = this.#kernels.gatherVarying(
@@ -166,11 +180,12 @@ export class BlockEncoder {
       blockEnd,
     );
     assert(bytes >= 0, 'the varying bytes of all rows fit the block buffer');
-    return this.#close(field, 1, ENCODING_RAW, bytes, null);
+    return this.#close(chunk, field, 1, ENCODING_RAW, bytes, null);
   }
 
   /** Compresses the `encodedBytes` at the free end where that pays, and enters them. */
   #close(
+    chunk: number,
     field: PlacedField,
     part: number,
     encoding: number,
@@ -181,15 +196,14 @@ export class BlockEncoder {
     const at = block + this.#free;
     let storedBytes = encodedBytes;
     let compression = COMPRESSION_NONE;
-    if (this.#zstd !== null && encodedBytes >= 64) {
+    if (this.#zstd !== null && encodedBytes >= 64 && (this.#unpaying[chunk] ?? 0) === 0) {
       const frame = this.#zstd.codec.compress(this.#bytes.subarray(at, at + encodedBytes), this.#zstd.level);
-      // A chunk that shrinks by less than a thirty-second isn't worth a reader's decompression.
-      if (frame.length < encodedBytes - (encodedBytes >> 5)) {
+      if (frame.length <= encodedBytes - (encodedBytes >> PAYS_SHIFT)) {
         this.#bytes.set(frame, at);
         storedBytes = frame.length;
         compression = COMPRESSION_ZSTD;
-      }
-    }
+      } else this.#unpaying[chunk] = TRY_AGAIN_BLOCKS;
+    } else if (this.#unpaying[chunk] > 0) this.#unpaying[chunk]--;
     const end = align8(this.#free + storedBytes);
     assert(block + end <= blockEnd, 'a block fits the block buffer');
     this.#bytes.fill(0, at + storedBytes, block + end);
@@ -208,4 +222,11 @@ export class BlockEncoder {
     this.#free = end;
     return entry;
   }
+}
+
+function maskOf(symbols: readonly BlockSymbol[]): bigint {
+  // Two halves: shifts of bigints for some hundred symbols cost more than a column's encoding.
+  const halves = new Uint32Array(2);
+  for (const { id } of symbols) halves[(id >> 5) & 1] |= 1 << (id & 31);
+  return (BigInt(halves[1]) << 32n) | BigInt(halves[0]);
 }

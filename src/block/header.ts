@@ -62,6 +62,8 @@ export interface ChunkEntry {
 export interface BlockSymbol {
   id: number;
   name: string;
+  /** The name in UTF-8. */
+  bytes: Uint8Array;
 }
 
 export interface BlockHeader {
@@ -84,18 +86,17 @@ export interface BlockHeader {
 
 export const align8 = (bytes: number) => (bytes + 7) & ~7;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Bytes of the header with its checksum. */
-export function blockHeaderBytes(laneRanges: number, chunks: number, symbolNames: readonly Uint8Array[]): number {
-  const symbols = symbolNames.reduce((sum, name) => sum + 8 + align8(name.length), 0);
-  return BLOCK_HEADER_BYTES + laneRanges * LANE_RANGE_BYTES + chunks * CHUNK_ENTRY_BYTES + symbols + 8;
+export function blockHeaderBytes(laneRanges: number, chunks: number, symbols: readonly BlockSymbol[]): number {
+  const names = symbols.reduce((sum, { bytes }) => sum + 8 + align8(bytes.length), 0);
+  return BLOCK_HEADER_BYTES + laneRanges * LANE_RANGE_BYTES + chunks * CHUNK_ENTRY_BYTES + names + 8;
 }
 
 /** The header as bytes, its checksum included. */
 export function encodeBlockHeader(header: Omit<BlockHeader, 'checksum'>): Uint8Array {
-  const names = header.symbols.map(({ name }) => encoder.encode(name));
-  const bytes = new Uint8Array(blockHeaderBytes(header.laneRanges.length, header.chunks.length, names));
+  const bytes = new Uint8Array(blockHeaderBytes(header.laneRanges.length, header.chunks.length, header.symbols));
   const view = new DataView(bytes.buffer);
   bytes.set(encoder.encode(BLOCK_MAGIC));
   view.setUint32(8, BLOCK_VERSION, true);
@@ -136,12 +137,12 @@ export function encodeBlockHeader(header: Omit<BlockHeader, 'checksum'>): Uint8A
     view.setBigUint64(at + 40, BigInt.asUintN(64, chunk.range?.greatest ?? 0n), true);
     at += CHUNK_ENTRY_BYTES;
   }
-  header.symbols.forEach(({ id }, i) => {
-    view.setUint32(at, id, true);
-    view.setUint32(at + 4, names[i].length, true);
-    bytes.set(names[i], at + 8);
-    at += 8 + align8(names[i].length);
-  });
+  for (const symbol of header.symbols) {
+    view.setUint32(at, symbol.id, true);
+    view.setUint32(at + 4, symbol.bytes.length, true);
+    bytes.set(symbol.bytes, at + 8);
+    at += 8 + align8(symbol.bytes.length);
+  }
   view.setBigUint64(at, hash64(bytes.subarray(0, at)), true);
   return bytes;
 }
@@ -220,7 +221,8 @@ export function decodeBlockHeader(bytes: Uint8Array): BlockHeader | string {
     if (length === 0 || length > SYMBOL_NAME_MAX || at + 8 + align8(length) > end)
       return 'a symbol of the block is cut';
     try {
-      symbols.push({ id: view.getUint32(at, true), name: decoder.decode(bytes.slice(at + 8, at + 8 + length)) });
+      const name = bytes.slice(at + 8, at + 8 + length);
+      symbols.push({ id: view.getUint32(at, true), name: decoder.decode(name), bytes: name });
     } catch {
       return 'a symbol of the block is not UTF-8';
     }

@@ -1,72 +1,81 @@
+import path from 'node:path';
 import { format as formatBytes } from 'deno-std/fmt/bytes.js';
 import { bold, cyan, dim, green, red } from 'deno-std/fmt/colors.js';
 import type { DemoResult } from './demo-result.js';
 
-const LABEL_COLUMNS = 14;
+const LABEL_COLUMNS = 15;
+const VALUE_COLUMNS = 27;
 
 /** The result of the demo, for people. */
 export function report(result: DemoResult): string {
-  const { appendNs } = result;
+  const { appendNs, feed, dir } = result;
   const copies = result.blocks * result.redundancy;
-  const whole = result.lost === 0 && result.duplicated === 0 && result.digestsEqual;
-  const source = result.feed === undefined ? `simulated feed, seed ${result.seed}` : result.feed.file;
-  const lines = [
+  const equal = result.lost === 0 && result.duplicated === 0 && result.digestsEqual;
+  const tail = `p99 ${duration(appendNs.p99)}, p99.9 ${duration(appendNs.p999)}, p99.99 ${duration(appendNs.p9999)}, max ${duration(appendNs.max)}`;
+  const source = feed === undefined ? `a simulated feed, seed ${result.seed}` : feed.file;
+  return [
     '',
-    `${bold('ticktape demo')} ${dim(`on ${result.runtime}: ${source}`)}`,
+    `${bold('ticktape demo')} ${dim(`on ${result.runtime}, ${source}`)}`,
     '',
-    row('events', bold(count(result.events)), counts(result.kinds)),
+    row('events', count(result.events), counts(result.kinds), bold),
+    ...(feed === undefined ? [] : [row('', 'of messages', counts(feed.messages))]),
     row(
       'throughput',
-      bold(`${count(result.eventsPerSecond)} events/s`),
+      `${count(result.eventsPerSecond)} events/s`,
       `${seconds(result.seconds)}, to the end of flush()`,
+      bold,
     ),
-    row('append', bold(`p50 ${duration(appendNs.p50)}`), 'the two clock reads around each included'),
-    row(
-      '',
-      `p99 ${duration(appendNs.p99)}   p99.9 ${duration(appendNs.p999)}   p99.99 ${duration(appendNs.p9999)}   max ${duration(appendNs.max)}`,
-    ),
-    row('collectors', count(result.collectors), `${count(result.pauses)} pauses for the flusher`),
+    row('append', `p50 ${duration(appendNs.p50)}`, tail, bold),
+    row('', '', 'every one timed, the two clock reads around it included'),
+    row('collectors', count(result.collectors), `${count(result.pauses)} pauses, to let the flusher catch up`),
     row('journal', result.journal),
     row(
-      'stored',
-      `${formatBytes(result.bytesRaw)} as ${formatBytes(result.bytesStored)}`,
-      `${result.compressionRatio.toFixed(2)} : 1, each of ${result.redundancy} copies; ${count(result.blocks)} blocks of up to ${count(result.capacity)} records`,
+      'blocks',
+      count(result.blocks),
+      `of up to ${count(result.capacity)} records, ${result.redundancy} copies of each`,
     ),
-    ...result.storage.map(({ path, blocks, bytes }, i) =>
-      row(
-        i === 0 ? 'storage nodes' : '',
-        `${count(blocks).padStart(7)} blocks ${formatBytes(bytes).padStart(9)}`,
-        path,
-      ),
+    row(
+      'compression',
+      `${result.compressionRatio.toFixed(2)} : 1`,
+      `${bytes(result.bytesRaw)} as ${bytes(result.bytesStored)}`,
+    ),
+    ...result.storage.map(({ path: directory, blocks, bytes: stored }, i) =>
+      row(i === 0 ? 'storage nodes' : '', `${count(blocks)} blocks`, `${bytes(stored)}, ${path.basename(directory)}`),
     ),
     row(
       'read back',
-      verdict(whole, `${count(result.lost)} lost, ${count(result.duplicated)} duplicated`),
-      `${result.digestsEqual ? 'every field equal' : 'DIFFERENT from what was appended'}; ${count(result.readBack.eventsPerSecond)} events/s`,
+      mark(equal, `${count(result.lost)} lost, ${count(result.duplicated)} duplicated`),
+      `${result.digestsEqual ? 'every field equal' : 'NOT EQUAL to what was appended'}, ${count(result.readBack.eventsPerSecond)} events/s`,
+      equal ? green : red,
     ),
     row(
       'replicas',
-      verdict(result.replicasVerified === copies, `${count(result.replicasVerified)} of ${count(copies)} verified`),
+      mark(result.replicasVerified === copies, `${count(result.replicasVerified)} of ${count(copies)} verified`),
       seconds(result.verify.seconds),
+      result.replicasVerified === copies ? green : red,
     ),
-  ];
-  if (result.feed !== undefined) lines.splice(4, 0, row('messages', counts(result.feed.messages)));
-  if (result.dir !== undefined) lines.push(row('kept in', cyan(result.dir)));
-  return `${lines.join('\n')}\n\n`;
+    ...(dir === undefined ? [] : [row('kept in', dir, '', cyan)]),
+    '',
+    '',
+  ].join('\n');
 }
 
-function row(label: string, value: string, remark = ''): string {
-  return `  ${dim(label.padEnd(LABEL_COLUMNS))}${value}${remark === '' ? '' : `  ${dim(remark)}`}`;
+function row(label: string, value: string, remark = '', paint = (text: string) => text): string {
+  // Padded before it is painted: escape sequences have a length, but no width.
+  const painted = paint(remark === '' ? value : value.padEnd(VALUE_COLUMNS));
+  return `  ${dim(label.padEnd(LABEL_COLUMNS))}${painted}${remark === '' ? '' : dim(remark)}`;
 }
 
-const verdict = (good: boolean, text: string) => (good ? green(`✔ ${text}`) : red(`✘ ${text}`));
+const mark = (good: boolean, text: string) => `${good ? '✔' : '✘'} ${text}`;
+
+const bytes = (value: number) => formatBytes(value);
 
 const count = (value: number) => Math.round(value).toLocaleString('en');
 
 const seconds = (value: number) => `${value.toFixed(2)} s`;
 
-const counts = (of: Readonly<Record<string, number>> | object) =>
-  Object.entries(of as Record<string, number>)
+const counts = (of: object) =>
+  Object.entries(of)
     .filter(([, times]) => times > 0)
     .map(([name, times]) => `${count(times)} ${name}`)
     .join(', ');

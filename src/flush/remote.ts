@@ -1,3 +1,4 @@
+import { CONTROL_STATE, TAPE_FAILED } from '../../assembly/layout.js';
 import { TapeError } from '../errors.js';
 import type { Runtime, RuntimeWorker } from '../runtime.js';
 import type { FlusherCommand, FlusherMessage, FlusherSetup, PlainError } from './worker.js';
@@ -8,20 +9,22 @@ const revive = ({ code, message, path, storageNode }: PlainError): Error =>
 /** The flusher in its thread, as the tape sees it. */
 export class RemoteFlusher {
   readonly #worker: RuntimeWorker;
+  readonly #memory: WebAssembly.Memory;
   readonly #waiting = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
   readonly #onTrouble: (error: Error) => void;
   #nextId = 1;
   #failure: Error | null = null;
 
-  private constructor(worker: RuntimeWorker, onTrouble: (error: Error) => void) {
+  private constructor(worker: RuntimeWorker, memory: WebAssembly.Memory, onTrouble: (error: Error) => void) {
     this.#worker = worker;
+    this.#memory = memory;
     this.#onTrouble = onTrouble;
   }
 
   /** Resolves once the flusher is at work. @throws TapeError `FLUSHER_FAILED` */
   static async start(runtime: Runtime, setup: FlusherSetup, onTrouble: (error: Error) => void): Promise<RemoteFlusher> {
     const worker = runtime.spawn(new URL('./worker.js', import.meta.url), setup);
-    const flusher = new RemoteFlusher(worker, onTrouble);
+    const flusher = new RemoteFlusher(worker, setup.memory, onTrouble);
     const ready = new Promise<void>((resolve, reject) => flusher.#waiting.set(0, { resolve, reject }));
     worker.onMessage((message) => flusher.#receive(message as FlusherMessage));
     worker.onFailure((error) =>
@@ -58,6 +61,8 @@ export class RemoteFlusher {
 
   #fail(error: Error): void {
     this.#failure ??= error;
+    // A thread that ended at once has not said so itself: producers that wait for room would wait for ever.
+    Atomics.store(new Int32Array(this.#memory.buffer), CONTROL_STATE >> 2, TAPE_FAILED);
     this.#onTrouble(error);
     for (const id of [...this.#waiting.keys()]) this.#settle(id, error);
   }

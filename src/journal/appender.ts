@@ -8,12 +8,16 @@ import {
   LANE_ARGUMENTS,
   LANE_CAPACITY,
   LANE_HEAD,
+  LANE_HEADER_BYTES,
   LANE_LEFT,
+  LANE_OFFSET,
+  LANE_RECORDS,
   LANE_SEALED_AT,
   LANE_STATE,
   LANE_SYMBOL,
   LANE_TAIL,
   LANE_WAITING,
+  RECORD_CHECKSUM,
   REFUSED,
   SYMBOL_BYTES,
   SYMBOL_LENGTH,
@@ -22,7 +26,7 @@ import {
   TAPE_FAILED,
   TOO_LARGE,
 } from '../../assembly/layout.js';
-import { TapeError } from '../errors.js';
+import { show, TapeError } from '../errors.js';
 import { instantiateKernels, type Kernels } from '../kernels.js';
 import type { OnFull } from '../options.js';
 import { type Fields, isVarying, type PlacedField, type Schema, type ValuesOf } from '../schema.js';
@@ -86,7 +90,7 @@ export class Appender<F extends Fields = Fields> {
     this.#host = {
       left: false,
       closed: () => {
-        throw new TapeError('CLOSED', 'this appender was closed: take another one');
+        throw new TapeError('CLOSED', 'the tape or this appender is closed: open another to append');
       },
       badType: (index, given) => this.#badType(schema.fields[index].name, schema.fields[index].kind, given),
       intern: (index, name) => this.#intern(schema.fields[index].name, name),
@@ -199,9 +203,7 @@ export class Appender<F extends Fields = Fields> {
   }
 
   #badType(field: string, kind: string, given: unknown): never {
-    const shown =
-      typeof given === 'bigint' ? `${given}n` : typeof given === 'string' ? JSON.stringify(given) : String(given);
-    throw new TapeError('BAD_VALUE', `field ${field} (${kind}) can't hold ${shown.slice(0, 200)}`, { field });
+    throw new TapeError('BAD_VALUE', `field ${field} (${kind}) can't hold ${show(given)}`, { field });
   }
 
   #intern(field: string, name: string): number {
@@ -240,6 +242,8 @@ export class Appender<F extends Fields = Fields> {
     if (code === FULL) {
       const state = Atomics.load(this.#words, CONTROL_STATE >> 2);
       if (state === TAPE_FAILED) throw flusherFailed();
+      // What makes room from here on is for nobody any more.
+      if (this.#sealedAt() !== NEVER) return this.#leave();
       if (onFull === 'throw') {
         throw new TapeError('FULL', `lane ${lane} is full: the storage nodes don't keep up; append again later`);
       }
@@ -274,20 +278,40 @@ export class Appender<F extends Fields = Fields> {
     Atomics.wait(this.#words, headAt, head, WAIT_MS);
   }
 
+  /** Where a closing tape stopped taking records of this lane, or NEVER. */
+  #sealedAt(): bigint {
+    return BigInt.asUintN(64, Atomics.load(this.#longs, (this.#handle.at + LANE_SEALED_AT) >> 3));
+  }
+
+  #leave(): never {
+    this.close();
+    return this.#host.closed();
+  }
+
   /** The record was published while the tape closed: it counts if the flusher's last look at the lane came after it. */
   #closing(): number {
     const { at } = this.#handle;
+    const position = this.#view.getBigUint64(at + LANE_ARGUMENTS, true);
     for (;;) {
-      if (Atomics.load(this.#words, CONTROL_STATE >> 2) === TAPE_FAILED) throw flusherFailed();
-      const sealedAt = BigInt.asUintN(64, Atomics.load(this.#longs, (at + LANE_SEALED_AT) >> 3));
-      if (sealedAt !== NEVER) {
-        if (this.#view.getBigUint64(at + LANE_TAIL, true) > sealedAt) {
-          throw new TapeError('CLOSED', 'the tape is closed: open it again to append');
-        }
-        return Number(this.#view.getBigUint64(at + LANE_ARGUMENTS, true));
-      }
+      // Looked at first: a closer that fails has sealed its lanes before it says so.
+      const failed = Atomics.load(this.#words, CONTROL_STATE >> 2) === TAPE_FAILED;
+      const sealedAt = this.#sealedAt();
+      if (sealedAt !== NEVER) return position < sealedAt ? Number(position) : this.#leave();
+      if (failed) return this.#takeBack(position);
       Atomics.wait(this.#words, (at + LANE_SEALED_AT) >> 2, -1, WAIT_MS);
     }
+  }
+
+  /** Unpublishes the last record, which no flusher will drain, so that the next open does not find it; unless a block has it. */
+  #takeBack(position: bigint): number {
+    const { at } = this.#handle;
+    if (Atomics.load(this.#longs, (at + LANE_HEAD) >> 3) > position) return Number(position);
+    const offset = position % this.#view.getBigUint64(at + LANE_CAPACITY, true);
+    this.#view.setBigUint64(at + LANE_HEADER_BYTES + Number(offset) + RECORD_CHECKSUM, 0n, true);
+    this.#view.setBigUint64(at + LANE_OFFSET, offset, true);
+    this.#view.setBigUint64(at + LANE_RECORDS, this.#view.getBigUint64(at + LANE_RECORDS, true) - 1n, true);
+    Atomics.store(this.#longs, (at + LANE_TAIL) >> 3, position);
+    throw flusherFailed();
   }
 }
 

@@ -78,6 +78,7 @@ export class Journal {
   readonly #view: DataView;
   readonly #words: Int32Array;
   readonly #mappings = new Map<string, FileMapping>();
+  /** By lane. */
   readonly #laneFiles: string[] = [];
 
   constructor(setup: JournalSetup) {
@@ -168,9 +169,15 @@ export class Journal {
     throw new TapeError('NO_LANE', `all ${map.laneCount} lanes are taken: close an appender that is done`);
   }
 
-  /** Lets go of all files. `empty`: everything is on its storage nodes, so the lanes' files go. */
+  /**
+   * Lets go of all files. `empty`: everything is on its storage nodes, so the lanes' files go. A lane whose producer has not left
+   * stays mapped until its memory is collected: the producer may be between publishing a record and finding that the tape closed.
+   */
   close(empty: boolean): void {
-    for (const mapping of this.#mappings.values()) mapping.unmap();
+    for (const [file, mapping] of this.#mappings) {
+      const lane = this.#laneFiles.indexOf(file);
+      if (lane < 0 || readLaneCounters(this.#view, this.laneAt(lane)).state === LANE_LEFT) mapping.unmap();
+    }
     this.#mappings.clear();
     if (empty) for (const file of this.#laneFiles) rmSync(file, { force: true });
   }

@@ -22,12 +22,13 @@ const CAPACITY = 32;
 const CHECKSUM = 120;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// A name may begin with U+FEFF, which a decoder takes off unless told not to.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** The name of symbol `id` in a tape's memory. */
-export function readSymbolName(memory: Uint8Array, id: number): string {
+/** The name of symbol `id` in a tape's memory, in UTF-8. */
+export function readSymbol(memory: Uint8Array, id: number): Uint8Array {
   const entry = SYMBOLS + SYMBOL_HEADER_BYTES + id * SYMBOL_BYTES;
-  return decoder.decode(memory.slice(entry + SYMBOL_NAME, entry + SYMBOL_NAME + memory[entry + SYMBOL_LENGTH]));
+  return memory.slice(entry + SYMBOL_NAME, entry + SYMBOL_NAME + memory[entry + SYMBOL_LENGTH]);
 }
 
 /** The header of a new table. */

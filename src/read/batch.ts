@@ -29,7 +29,7 @@ export class SymbolColumn {
   }
 }
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** A column of byte strings: value i is `bytes` from `offsets[i]` up to `offsets[i + 1]`. */
 export class BytesColumn {

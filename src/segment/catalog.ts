@@ -172,7 +172,8 @@ export function listSegments(directory: string): string[] {
       .filter((name) => SEGMENT_NAME.test(name))
       .sort((a, b) => segmentNumber(a) - segmentNumber(b));
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
     throw ioError(cause, directory, 'list the segments');
   }
 }

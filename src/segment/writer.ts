@@ -25,10 +25,15 @@ export interface SegmentIo {
   mapped: { mapper: Mapper; memory: WebAssembly.Memory; window: number; windowBytes: number } | null;
 }
 
+/** Of a block; the first word of its header. */
+const MAGIC_BYTES = 8;
+
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 
 /** Syncs a directory, so that the names in it survive a power cut. */
 export function syncDirectory(directory: string): void {
+  // Windows can't open one, and keeps names by itself.
+  if (process.platform === 'win32') return;
   const fd = openSync(directory, 'r');
   try {
     fsyncSync(fd);
@@ -121,18 +126,23 @@ export class SegmentWriter {
     return this.#end + bytes <= this.#fileBytes;
   }
 
+  /** The block's magic goes last: who reads the segment meanwhile finds nothing written there until all of the block is. */
   append(header: BlockHeader, bytes: Uint8Array): void {
     assert(this.fits(bytes.length) && this.#end % 8 === 0, 'a block fits its segment, on a multiple of 8');
     if (this.#io.mapped === null) {
       try {
-        writeFully(this.#fd, bytes, this.#end);
+        writeFully(this.#fd, bytes.subarray(MAGIC_BYTES), this.#end + MAGIC_BYTES);
+        writeFully(this.#fd, bytes.subarray(0, MAGIC_BYTES), this.#end);
       } catch (cause) {
         throw ioError(cause, this.path, 'write a block');
       }
     } else {
       const { memory, window } = this.#io.mapped;
       const { fileOffset } = this.#windowFor(bytes.length);
-      new Uint8Array(memory.buffer).set(bytes, window + this.#end - fileOffset);
+      const at = window + this.#end - fileOffset;
+      new Uint8Array(memory.buffer).set(bytes.subarray(MAGIC_BYTES), at + MAGIC_BYTES);
+      const magic = new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(0, true);
+      Atomics.store(new BigInt64Array(memory.buffer), at >> 3, magic);
     }
     this.#entries.push(entryOf(this.#end, header));
     this.#end += bytes.length;

@@ -77,7 +77,8 @@ function readJson(file: string, format: string): Record<string, unknown> | null 
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
     throw ioError(cause, file, 'read it');
   }
   let content: Record<string, unknown>;

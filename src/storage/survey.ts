@@ -18,7 +18,7 @@ export interface Survey {
 
 /**
  * Looks at the directories of a tape: each a directory of its own, all of one tape.
- * @throws TapeError `BAD_PATH`, `FOREIGN`, `NOT_WRITABLE`, `DISK_FULL` and those of the files that say whose they are
+ * @throws TapeError `BAD_PATH`, `BAD_OPTION`, `FOREIGN`, and those of the files that say whose they are
  */
 export function survey(storage: readonly string[], journalOption: string | undefined): Survey {
   const directories = storage.map((directory) => path.resolve(directory));
@@ -41,6 +41,15 @@ export function survey(storage: readonly string[], journalOption: string | undef
     ...directories.map((directory) => path.join(directory, 'journal')),
   ];
   const found = candidates.find((directory) => readTapeFile(directory) !== null);
+  if (found !== undefined && journalOption !== undefined && found !== candidates[0]) {
+    throw new TapeError(
+      'BAD_OPTION',
+      `option journal is ${journalOption}, but the tape has its journal at ${found}: give that`,
+      {
+        path: found,
+      },
+    );
+  }
   const journal = found ?? candidates[0];
   const tape = found === undefined ? null : readTapeFile(found);
   let tapeId = tape?.tapeId ?? null;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -19,7 +19,7 @@ beforeEach(() => {
 afterEach(() => rmSync(scratch, { recursive: true, force: true }));
 
 interface Ended {
-  status: number | null;
+  status: number;
   stdout: string;
   stderr: string;
 }
@@ -39,7 +39,10 @@ function start(args: string[], env: Record<string, string> = {}): { child: Child
   });
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (status) => resolve({ status, stdout, stderr }));
+    // Deno tells an exit status above 128 as the signal that a shell means by it.
+    child.on('close', (status, signal) =>
+      resolve({ status: status ?? 128 + constants.signals[signal!], stdout, stderr }),
+    );
   });
   return { child, ended };
 }

@@ -63,7 +63,7 @@ function digest(options: SimulatorOptions, burst = 256): string {
 }
 
 describe('the events depend on the options alone', () => {
-  test('on every runtime', () => expect(digest(CHANNEL)).toBe('GOLDEN'));
+  test('on every runtime', () => expect(digest(CHANNEL)).toBe('ffd196f91a5f16f0'));
   test('not on the size of bursts', () => expect(digest(CHANNEL, 7)).toBe(digest(CHANNEL)));
   test('but on the seed', () => expect(digest({ ...CHANNEL, seed: 2 })).not.toBe(digest(CHANNEL)));
   test('beyond 32 bits of it', () => expect(digest({ ...CHANNEL, seed: 1 + 2 ** 32 })).not.toBe(digest(CHANNEL)));
