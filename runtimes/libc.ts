@@ -56,7 +56,6 @@ export const CLOCK_REALTIME = 0;
 export const EINTR = 4;
 export const EFAULT = 14;
 export const EINVAL = 22;
-export const ENOSPC = 28;
 
 /** Linux: x64 and arm64, which agree. macOS can't be run where this is built: its column is from the SDK's headers. */
 export const byOs = {
@@ -64,7 +63,6 @@ export const byOs = {
   MAP_ANONYMOUS: { linux: 0x20, darwin: 0x1000 },
   O_CLOEXEC: { linux: 0x80000, darwin: 0x1000000 },
   EWOULDBLOCK: { linux: 11, darwin: 35 },
-  EDQUOT: { linux: 122, darwin: 69 },
   ENOTSUP: { linux: 95, darwin: 45 },
 } as const satisfies Record<string, Record<Os, number>>;
 

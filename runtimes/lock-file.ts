@@ -1,6 +1,6 @@
 import { readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { ioError } from '../src/io.js';
 import type { FileLock } from '../src/runtime.js';
-import { fsError } from './io-error.js';
 import { locked } from './lock.js';
 import { formatHolder, isAlive, parseHolder, thisProcess } from './lock-holder.js';
 
@@ -20,7 +20,7 @@ export function lockByFile(path: string): FileLock {
       ignoreMissing(() => clear(path, found));
     }
   } catch (error) {
-    throw fsError(path, 'locking it', error);
+    throw ioError(error, path, 'lock it');
   }
   throw locked(path, undefined, true);
 }

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { TapeError } from '../src/errors.js';
+import { ioError } from '../src/io.js';
 import type { FileLock } from '../src/runtime.js';
-import { fsError } from './io-error.js';
 import { formatHolder, type Holder, isAlive, parseHolder } from './lock-holder.js';
 
 /** A lock of the operating system's, held. */
@@ -32,7 +32,7 @@ export function lockBySystem(path: string, tryLock: TryLock, mayRun = isAlive): 
     closeSync(openSync(path, 'a'));
     handle = tryLock(path);
   } catch (error) {
-    throw fsError(path, 'locking it', error);
+    throw ioError(error, path, 'lock it');
   }
   const before = readHolder(path);
   if (handle === undefined) throw locked(path, before?.by === 'system' ? before.pid : undefined, false);

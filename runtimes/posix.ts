@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs';
 import { assert, TapeError } from '../src/errors.js';
+import { badPath } from '../src/io.js';
 import type { FileMapping, Mapper } from '../src/runtime.js';
-import { badPath, systemError } from './io-error.js';
+import { systemError } from './io-error.js';
 import {
   byOs,
   CLOCK_REALTIME,
@@ -29,8 +30,8 @@ import type { LockHandle } from './lock.js';
 const WINDOW_ALIGNMENT = 64 * 1024;
 const nothing = new Uint8Array(8);
 
-function failure(libc: Libc, doing: string, path: string): TapeError {
-  return systemError(path, doing, libc.errno());
+function failure(libc: Libc, action: string, path: string): TapeError {
+  return systemError(path, action, libc.errno());
 }
 
 /** An interrupted call is made again: a profiler's or a debugger's signals are no failure. */
@@ -45,7 +46,7 @@ function open(libc: Libc, path: string): number {
   if (path.includes('\0')) throw badPath(path);
   const name = new TextEncoder().encode(`${path}\0`);
   const fd = retry(libc, () => libc.open(name, O_RDWR | byOs.O_CLOEXEC[libc.os]));
-  if (fd === -1) throw failure(libc, 'opening it for reading and writing', path);
+  if (fd === -1) throw failure(libc, 'open it for reading and writing', path);
   return fd;
 }
 
@@ -79,11 +80,11 @@ class PosixMapping implements FileMapping {
     const libc = this.#libc;
     const start = from - (from % libc.pageBytes);
     if (libc.msync(this.#address + start, from + length - start, byOs.MS_SYNC[libc.os]) === -1) {
-      throw failure(libc, 'syncing it (what was stored since the last sync may not be on the disk)', this.#path);
+      throw failure(libc, 'sync it (what was stored since the last sync may not be on the disk)', this.#path);
     }
     // On macOS msync ends in the drive's cache; a power cut loses that. Not run: there was no Mac to try it on.
     if (this.#fd !== -1 && libc.fcntl(this.#fd, F_FULLFSYNC, nothing) === -1) {
-      throw failure(libc, "flushing the drive's cache", this.#path);
+      throw failure(libc, "flush the drive's cache", this.#path);
     }
   }
 
@@ -93,7 +94,7 @@ class PosixMapping implements FileMapping {
     // Private means "not backed by a file", as the engine's own pages of the memory are: every thread of the process sees them.
     const flags = MAP_FIXED | MAP_PRIVATE | byOs.MAP_ANONYMOUS[libc.os];
     const got = libc.mmap(this.#address, this.#length, PROT_READ_WRITE, flags, -1, 0);
-    if (got !== this.#address) throw failure(libc, 'putting plain memory in the place of its mapping', this.#path);
+    if (got !== this.#address) throw failure(libc, 'put plain memory in the place of its mapping', this.#path);
     this.#memory = undefined;
     if (this.#fd !== -1) libc.close(this.#fd);
   }
@@ -123,7 +124,7 @@ export function posixMapper(libc: Libc): Mapper {
         }
         const address = libc.addressOf(bytes) + offset;
         const got = libc.mmap(address, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, fileOffset);
-        if (got !== address) throw failure(libc, 'mapping it', path);
+        if (got !== address) throw failure(libc, 'map it', path);
         keepFd = libc.os === 'darwin';
         const mapping = new PosixMapping(libc, path, memory, address, length, keepFd ? fd : -1);
         prefault(libc, path, mapping, address, length);
@@ -142,7 +143,7 @@ function prefault(libc: Libc, path: string, mapping: FileMapping, address: numbe
   // EFAULT here is what would be a SIGBUS at the first store: no block for the page, and the disk full or failing.
   if (errno !== EFAULT) return;
   mapping.unmap();
-  throw systemError(path, 'writing its pages (is the disk full or failing?)', errno);
+  throw systemError(path, 'write its pages (is the disk full or failing?)', errno);
 }
 
 /** Allocates the first `length` bytes of a file that exists. `false`: the file system can't. */
@@ -152,7 +153,7 @@ export function posixAllocate(libc: Libc, path: string, length: number): boolean
     const errno = libc.os === 'linux' ? fallocate(libc, fd, length) : preallocateOnMac(libc, fd, path, length);
     if (errno === 0) return true;
     if (errno === EINVAL || errno === byOs.ENOTSUP[libc.os]) return false;
-    throw systemError(path, `allocating ${length} bytes`, errno);
+    throw systemError(path, `allocate ${length} bytes`, errno);
   } finally {
     libc.close(fd);
   }
@@ -190,7 +191,7 @@ export function posixTryLock(libc: Libc, path: string): LockHandle | undefined {
     const errno = libc.errno();
     libc.close(fd);
     if (errno === byOs.EWOULDBLOCK[libc.os]) return undefined;
-    throw systemError(path, 'locking it', errno);
+    throw systemError(path, 'lock it', errno);
   }
   return {
     replace(text) {

@@ -1,5 +1,5 @@
 import { closeSync, openSync, statSync, truncateSync, unlinkSync, writeSync } from 'node:fs';
-import { fsError } from './io-error.js';
+import { ioError } from '../src/io.js';
 
 const PIECE_BYTES = 1024 * 1024;
 
@@ -21,7 +21,7 @@ export function preallocate(path: string, length: number, allocate: Allocate = (
     } catch {
       // The first error is the one to report.
     }
-    throw fsError(path, `making it ${length} bytes long`, error);
+    throw ioError(error, path, `make it ${length} bytes long`);
   }
 }
 

@@ -3,10 +3,15 @@ import { TapeError } from './errors.js';
 /** An error of the file system as a TapeError that says what could not be done, to which file, and what helps. */
 export function ioError(cause: unknown, path: string, action: string): TapeError {
   if (cause instanceof TapeError) return cause;
+  if (path.includes('\0')) return badPath(path);
   const { code, message } = cause as NodeJS.ErrnoException;
   const details = { cause, path };
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new TapeError('DISK_FULL', `${path}: can't ${action}: the disk is full; make room on it`, details);
+    return new TapeError(
+      'DISK_FULL',
+      `${path}: can't ${action}: the disk (or the quota) is full; make room, or put the tape on another disk`,
+      details,
+    );
   }
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
     return new TapeError(
@@ -16,4 +21,8 @@ export function ioError(cause: unknown, path: string, action: string): TapeError
     );
   }
   return new TapeError('IO', `${path}: can't ${action}: ${message}`, details);
+}
+
+export function badPath(path: string): TapeError {
+  return new TapeError('BAD_PATH', `${JSON.stringify(path)}: a path can't hold a NUL: give another`, { path });
 }

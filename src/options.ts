@@ -1,5 +1,6 @@
 import { MAX_STORAGE_NODES } from '../assembly/layout.js';
 import { show, TapeError } from './errors.js';
+import { badPath } from './io.js';
 
 /** What to do with a record when its lane is full: sleep until there is room, drop it (counted), or throw `FULL`. */
 export type OnFull = 'wait' | 'drop' | 'throw';
@@ -135,9 +136,5 @@ function callable<F>(name: string, value: F | undefined, byDefault: F): F {
 /** A path that no system call would cut short at a NUL. */
 export function checkPath(name: string, value: unknown): asserts value is string {
   if (typeof value !== 'string' || value === '') refuse(name, value, 'a path');
-  if (value.includes('\0')) {
-    throw new TapeError('BAD_PATH', `option ${name}: ${JSON.stringify(value)} holds a NUL: give another path`, {
-      path: value,
-    });
-  }
+  if (value.includes('\0')) throw badPath(value);
 }

@@ -79,9 +79,10 @@ export class SegmentReader {
   *walk(offset: number, untilUnwritten: boolean): Generator<{ offset: number; header: BlockHeader }> {
     let at = offset;
     for (;;) {
+      // Looked at before the header is read: a block that appears between the two would be stepped over.
+      if (untilUnwritten && this.read(at, 8).every((byte) => byte === 0)) return;
       const header = this.blockHeader(at);
       if (typeof header === 'string') {
-        if (untilUnwritten && this.read(at, 8).every((byte) => byte === 0)) return;
         const next = this.#findBlock(at + 8);
         if (next < 0) return;
         at = next;

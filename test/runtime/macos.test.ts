@@ -46,7 +46,6 @@ test('the constants are those of the SDK', () => {
     MAP_ANONYMOUS: 0x1000,
     O_CLOEXEC: 0x01000000,
     EWOULDBLOCK: 35,
-    EDQUOT: 69,
     ENOTSUP: 45,
   });
 });

@@ -215,7 +215,7 @@ describe('preallocate', () => {
   test.skipIf(!tmpfs)('on a full disk says so and leaves everything as it was (skipped without a tmpfs)', () => {
     const path = `/dev/shm/ticktape-test-${process.pid}`;
     const error = errorOf(() => runtime.preallocate(path, 2 ** 44));
-    expect(error).toMatchObject({ code: 'DISK_FULL', path, message: expect.stringContaining('Free some space') });
+    expect(error).toMatchObject({ code: 'DISK_FULL', path, message: expect.stringContaining('make room') });
     expect(statSync(path, { throwIfNoEntry: false })).toBeUndefined();
   });
 });
