@@ -1,4 +1,5 @@
 export { xxh64 } from './checksum';
+export { toDecimals } from './codec/decimal';
 export { deltaDecode, deltaEncode, deltaSize } from './codec/delta';
 export { pack, packedSize, unpack } from './codec/bitpack';
 export { minMax, narrow, widen } from './codec/widen';

@@ -33,6 +33,7 @@ import {
   LANE_RECORD_BYTES,
   LANE_RECORDS,
   LANE_SALT,
+  LANE_SEALED_AT,
   LANE_TAIL,
   LANE_WAITING,
   RECORD_DATA,
@@ -237,7 +238,8 @@ export function drain(
     const drained = load<u64>(lane, LANE_DRAINED);
     store<u64>(cursor, drained, CURSOR_POSITION);
     if (capacity == 0) continue;
-    const tail = atomic.load<u64>(lane, LANE_TAIL);
+    // What was published behind LANE_SEALED_AT was answered with CLOSED.
+    const tail = min<u64>(atomic.load<u64>(lane, LANE_TAIL), atomic.load<u64>(lane, LANE_SEALED_AT));
     const head = load<u64>(lane, LANE_HEAD);
     assert(head <= drained && drained <= tail && tail <= head + capacity);
     if (drained == tail) continue;

@@ -46,6 +46,7 @@ export interface Kernels {
     out: number,
     outEnd: number,
   ): number;
+  toDecimals(source: number, count: number, divisor: number, out: number): void;
   widen(source: number, kind: number, count: number, out: number): void;
   narrow(source: number, kind: number, count: number, out: number): number;
   minMax(source: number, count: number, unsigned: number, out: number): void;

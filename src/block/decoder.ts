@@ -30,7 +30,7 @@ import {
   peekHeaderBytes,
 } from './header.js';
 
-/** Values of a fixed-width field as they are in records: decimals scaled, symbols as ids. */
+/** Values of a fixed-width field; symbols as ids. */
 export type Values =
   | BigInt64Array
   | BigUint64Array
@@ -51,7 +51,7 @@ export class DamagedBlock extends Error {}
 
 const ARRAYS: Record<number, { width: number; make: (buffer: ArrayBuffer) => Values }> = {
   [KIND_TIMESTAMP]: { width: 8, make: (buffer) => new BigInt64Array(buffer) },
-  [KIND_DECIMAL]: { width: 8, make: (buffer) => new BigInt64Array(buffer) },
+  [KIND_DECIMAL]: { width: 8, make: (buffer) => new Float64Array(buffer) },
   [KIND_I64]: { width: 8, make: (buffer) => new BigInt64Array(buffer) },
   [KIND_U64]: { width: 8, make: (buffer) => new BigUint64Array(buffer) },
   [KIND_F64]: { width: 8, make: (buffer) => new Float64Array(buffer) },
@@ -170,26 +170,42 @@ export class BlockDecoder {
     const rawBytes = count * width;
     // An encoding is chosen only where it is shorter than the plain values.
     if (entry.encodedBytes > rawBytes) throw new DamagedBlock(`${field.name}: longer than ${count} values`);
-    const encoded = this.#plain(entry, field);
-    if (entry.encoding === ENCODING_RAW) {
-      if (encoded.length !== rawBytes)
-        throw new DamagedBlock(`${field.name}: ${encoded.length} bytes for ${count} values`);
-      return make(encoded.slice().buffer);
-    }
     const { kernels, bytes } = this.#memory;
-    if (entry.encoding !== ENCODING_PACKED && entry.encoding !== ENCODING_DELTA) {
-      throw new DamagedBlock(`${field.name}: encoding ${entry.encoding} is unknown`);
-    }
-    if (kind === KIND_F64 || kind === KIND_F32) throw new DamagedBlock(`${field.name}: floats are never packed`);
-    const source = SCRATCH;
-    const wide = source + this.#columnBytes();
+    const wide = SCRATCH + this.#columnBytes();
     const narrow = wide + this.#columnBytes();
-    bytes.set(encoded, source);
-    const decode = entry.encoding === ENCODING_PACKED ? kernels.unpack : kernels.deltaDecode;
-    if (decode(source, source + encoded.length, count, wide) !== encoded.length) {
-      throw new DamagedBlock(`${field.name}: its packed values are damaged`);
+    const source = this.#place(entry, field);
+    let plain = source;
+    if (entry.encoding === ENCODING_RAW) {
+      if (entry.encodedBytes !== rawBytes) {
+        throw new DamagedBlock(`${field.name}: ${entry.encodedBytes} bytes for ${count} values`);
+      }
+    } else {
+      if (entry.encoding !== ENCODING_PACKED && entry.encoding !== ENCODING_DELTA) {
+        throw new DamagedBlock(`${field.name}: encoding ${entry.encoding} is unknown`);
+      }
+      if (kind === KIND_F64 || kind === KIND_F32) throw new DamagedBlock(`${field.name}: floats are never packed`);
+      const decode = entry.encoding === ENCODING_PACKED ? kernels.unpack : kernels.deltaDecode;
+      if (decode(source, source + entry.encodedBytes, count, wide) !== entry.encodedBytes) {
+        throw new DamagedBlock(`${field.name}: its packed values are damaged`);
+      }
+      if (kernels.narrow(wide, kind, count, narrow) < 0) {
+        throw new DamagedBlock(`${field.name}: a value is out of range`);
+      }
+      plain = narrow;
     }
-    if (kernels.narrow(wide, kind, count, narrow) < 0) throw new DamagedBlock(`${field.name}: a value is out of range`);
-    return make(bytes.slice(narrow, narrow + rawBytes).buffer as ArrayBuffer);
+    if (kind === KIND_DECIMAL) {
+      kernels.toDecimals(plain, count, 10 ** field.scale, wide);
+      plain = wide;
+    }
+    return make(bytes.slice(plain, plain + rawBytes).buffer as ArrayBuffer);
+  }
+
+  /** Where in the memory the chunk lies as it was before compression. */
+  #place(entry: ChunkEntry, field: PlacedField): number {
+    if (entry.compression === COMPRESSION_NONE && entry.storedBytes === entry.encodedBytes) {
+      return this.#block + entry.offset;
+    }
+    this.#memory.bytes.set(this.#plain(entry, field), SCRATCH);
+    return SCRATCH;
   }
 }

@@ -27,8 +27,8 @@ export const CHUNK_ENTRY_BYTES = 48;
 export const MAX_BLOCK_RECORDS = 1_000_000;
 /** No block is longer: bounds what a length field can make a reader allocate. */
 export const MAX_BLOCK_BYTES = 2 ** 30;
-/** Longest header that `hash64` takes. */
-const MAX_HEADER_BYTES = 960 * 1024;
+/** No header is longer: a million distinct symbols of 55 bytes. */
+const MAX_HEADER_BYTES = 2 ** 26;
 
 export const ENCODING_RAW = 0;
 export const ENCODING_PACKED = 1;

@@ -53,7 +53,8 @@ function simulate(seed: number, records: number): void {
   control.waitForGate();
   for (let left = records; left > 0; left -= batch.length) {
     simulator.fill(batch, Math.min(left, batch.capacity));
-    if (!recorder.record(batch)) break;
+    recorder.prepare(batch);
+    if (!recorder.append(batch)) break;
   }
   post({ recorded: recorder.finish() });
 }
@@ -67,9 +68,12 @@ function replay(): void {
   let more = true;
 
   function record(state: 'primed' | 'full'): void {
-    post(state);
-    control.waitForGate();
-    more &&= recorder.record(batch);
+    if (more) {
+      more = recorder.prepare(batch);
+      post(state);
+      control.waitForGate();
+      more = recorder.append(batch) && more;
+    }
     batch.length = 0;
   }
 

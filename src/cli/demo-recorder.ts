@@ -11,9 +11,12 @@ const SIZE_UNIT = 10 ** SIZE_SCALE;
 /** Records between two looks at the lane. */
 export const BURST = 256;
 
-/** Above this share of its lane a collector makes a pause, until the lane is below it. */
-const PAUSE_BACKLOG = 0.5;
-const PAUSE_MS = 1;
+/**
+ * Above this share of its lane, some blocks, a collector pauses before the next burst. Not much more: what has long left the
+ * caches is slow to flush, and the flusher must get its part of few processors.
+ */
+const PAUSE_BACKLOG = 0.2;
+const PAUSE_MS = 2;
 
 export type AppenderHandle = Parameters<typeof openAppender>[1];
 
@@ -47,18 +50,27 @@ export class Recorder {
     this.#control = control;
   }
 
-  /** Appends what is in `batch`, in bursts. Answers whether to go on. */
-  record(batch: MarketBatch): boolean {
+  /** Digests `batch`, cut down to what may still be recorded. Answers whether that is all of it. */
+  prepare(batch: MarketBatch): boolean {
+    const granted = this.#control.claim(batch.length);
+    const all = granted === batch.length;
+    batch.length = granted;
     if (this.#hashes.length !== batch.names.length) this.#hashes = Int32Array.from(batch.names, hashName);
+    for (let row = 0; row < granted; row++) {
+      this.#digest.add(batch, row, this.#hashes);
+      this.#kinds[batch.kind[row]]++;
+    }
+    return all;
+  }
+
+  /** Appends what was prepared, in bursts. Answers whether to go on. */
+  append(batch: MarketBatch): boolean {
     for (let from = 0; from < batch.length; from += BURST) {
       if (!this.#pause()) return false;
-      const wanted = Math.min(BURST, batch.length - from);
-      const granted = this.#control.claim(wanted);
-      this.#digestAll(batch, from, from + granted);
-      this.#appendAll(batch, from, from + granted);
-      this.#appended += granted;
+      const to = Math.min(from + BURST, batch.length);
+      this.#appendBurst(batch, from, to);
+      this.#appended += to - from;
       this.#control.report(this.#collector, this.#appended);
-      if (granted < wanted) return false;
     }
     return true;
   }
@@ -84,14 +96,7 @@ export class Recorder {
     return !this.#control.stopped;
   }
 
-  #digestAll(batch: MarketBatch, from: number, to: number): void {
-    for (let row = from; row < to; row++) {
-      this.#digest.add(batch, row, this.#hashes);
-      this.#kinds[batch.kind[row]]++;
-    }
-  }
-
-  #appendAll(batch: MarketBatch, from: number, to: number): void {
+  #appendBurst(batch: MarketBatch, from: number, to: number): void {
     const appender = this.#appender;
     const collector = this.#collector;
     const { names } = batch;

@@ -11,6 +11,7 @@ import {
   LANE_CAPACITY,
   LANE_DRAINED,
   LANE_HEAD,
+  LANE_SEALED_AT,
   LANE_TAIL,
   STORAGE_COUNTER_BYTES,
 } from '../../assembly/layout.js';
@@ -122,7 +123,7 @@ export class Flusher {
   /** Everything that was published before the call is on its storage nodes when this resolves. */
   async flush(): Promise<void> {
     const { map } = this.#parts;
-    const tails = Array.from({ length: map.laneCount }, (_, lane) => this.#load(lane, LANE_TAIL));
+    const tails = Array.from({ length: map.laneCount }, (_, lane) => this.#tail(lane));
     while (tails.some((tail, lane) => this.#load(lane, LANE_DRAINED) < tail)) await this.doWork();
     if (this.#pending !== null) await this.#replicate();
     if (this.rows > 0) await this.seal();
@@ -174,6 +175,13 @@ export class Flusher {
       Atomics.store(this.#longs, at + 1, BigInt(bytes));
       Atomics.store(this.#longs, at + 2, BigInt(errors));
     });
+  }
+
+  /** Up to where the lane is drained: its tail, or where a closing tape stopped taking its records. */
+  #tail(lane: number): bigint {
+    const tail = this.#load(lane, LANE_TAIL);
+    const sealedAt = BigInt.asUintN(64, this.#load(lane, LANE_SEALED_AT));
+    return sealedAt < tail ? sealedAt : tail;
   }
 
   #load(lane: number, counter: number): bigint {

@@ -97,6 +97,7 @@ async function run(setup: FlusherSetup): Promise<void> {
   post({ type: 'ready' });
 
   let syncedMs = nowMs();
+  let syncing = false;
   let troubled = false;
   for (;;) {
     // Other threads' messages arrive between turns of the event loop only.
@@ -105,10 +106,13 @@ async function run(setup: FlusherSetup): Promise<void> {
       buffered?.persist();
       // A lane's line goes back and forth at every publish to one who reads it: come for batches, not for records.
       if ((await flusher.doWork()) >= map.capacity / 4) pauseMs = 0;
-      if (setup.syncIntervalMs > 0 && nowMs() - syncedMs >= setup.syncIntervalMs) {
-        syncedMs = nowMs();
-        buffered?.sync();
-        await replicator.sync();
+      if (setup.syncIntervalMs > 0 && !syncing && nowMs() - syncedMs >= setup.syncIntervalMs) {
+        syncing = true;
+        // Not waited for: on a busy disk a sync takes as long as a hundred blocks.
+        void syncAll(replicator, buffered).finally(() => {
+          syncing = false;
+          syncedMs = nowMs();
+        });
       }
       troubled = false;
     } catch (error) {
@@ -130,6 +134,15 @@ async function run(setup: FlusherSetup): Promise<void> {
       return;
     }
     await new Promise((resolve) => (pauseMs === 0 ? setImmediate(resolve) : setTimeout(resolve, pauseMs)));
+  }
+}
+
+async function syncAll(replicator: Replicator, buffered: BufferedJournal | null): Promise<void> {
+  try {
+    buffered?.sync();
+    await replicator.syncInBackground();
+  } catch (error) {
+    post({ type: 'trouble', error: plain(error) });
   }
 }
 

@@ -93,7 +93,7 @@ export interface RecoveryPlan {
 }
 
 /**
- * Looks at lanes and segments. Copies of blocks that are not whole are taken out of the catalog.
+ * Looks at lanes and segments. Copies of blocks that are not whole don't enter the catalog.
  * @throws TapeError of the files that are not what they should be
  */
 export function planRecovery({ schema, tapeId, journal, catalog, zstd }: RecoveryInput): RecoveryPlan {
@@ -114,16 +114,13 @@ export function planRecovery({ schema, tapeId, journal, catalog, zstd }: Recover
   });
   report.lanes = lanes.length;
 
-  catalog.refresh(tapeId, true);
-  const openSegments = [...catalog.segments.values()].filter(({ sealed }) => !sealed);
   const decoder = new BlockDecoder(schema, zstd);
-  for (const segment of openSegments) {
-    for (const entry of [...segment.entries]) {
-      if (isWhole(decoder, segment.path, entry)) continue;
-      catalog.discard(segment, entry);
-      report.tornCopies++;
-    }
-  }
+  catalog.refresh(tapeId, (file, entry) => {
+    const whole = isWhole(decoder, file, entry);
+    if (!whole) report.tornCopies++;
+    return whole;
+  });
+  const openSegments = [...catalog.segments.values()].filter(({ sealed }) => !sealed);
   report.openBlocks = blocksOf(catalog, openSegments).length;
   return { lanes, openSegments, report };
 }

@@ -145,11 +145,6 @@ export function columnOf(
   if (field.kind === 'symbol') {
     return new SymbolColumn(values as Uint32Array, new Map(symbols.map(({ id, name }) => [id, name])));
   }
-  if (field.kind === 'decimal') {
-    // Both exact, so the quotient is the double nearest to the decimal: the very number that was appended.
-    const divisor = 10 ** field.scale;
-    return Float64Array.from(values as BigInt64Array, (value: bigint) => Number(value) / divisor);
-  }
   return values as ColumnOf<FieldKind>;
 }
 

@@ -34,6 +34,9 @@ export interface CatalogSegment {
   entries: BlockEntry[];
 }
 
+/** Whether all of the block is there. */
+export type IsWhole = (file: string, entry: BlockEntry) => boolean;
+
 /** Every block on a tape's storage nodes, by sequence. Kept up to date by `refresh`, from footers and block headers. */
 export class Catalog {
   readonly directories: readonly string[];
@@ -77,11 +80,12 @@ export class Catalog {
   }
 
   /**
-   * Reads what is new on the storage nodes. A directory that isn't there holds nothing. `thorough`: look for blocks behind
-   * damage and behind unwritten space too, as recovery must.
+   * Reads what is new on the storage nodes. A directory that isn't there holds nothing. Recovery gives `isWhole`, which is asked
+   * about each copy in a segment without a footer, and has blocks looked for behind damage and behind unwritten space too: a copy
+   * that is not whole may hold a sequence that an interrupted recovery gave to another block since.
    * @throws TapeError `BAD_MAGIC`, `BAD_VERSION`, `CORRUPT`, `TRUNCATED`, `FOREIGN`, `CONFLICT`, `IO`
    */
-  refresh(tapeId: Uint8Array | null, thorough = false): void {
+  refresh(tapeId: Uint8Array | null, isWhole: IsWhole | null = null): void {
     const seen = new Set<string>();
     this.directories.forEach((directory, storage) => {
       for (const name of listSegments(directory)) {
@@ -89,7 +93,7 @@ export class Catalog {
         seen.add(file);
         if (this.segments.get(file)?.sealed) continue;
         try {
-          this.#read(file, storage, tapeId, thorough);
+          this.#read(file, storage, tapeId, isWhole);
         } catch (error) {
           // Between listing and opening it the writer may drop a segment.
           if (!(error instanceof TapeError && error.code === 'NOT_FOUND')) throw error;
@@ -100,7 +104,7 @@ export class Catalog {
     for (const [file, segment] of this.segments) if (!seen.has(file)) this.#forget(segment);
   }
 
-  #read(file: string, storage: number, tapeId: Uint8Array | null, thorough: boolean): void {
+  #read(file: string, storage: number, tapeId: Uint8Array | null, isWhole: IsWhole | null): void {
     const reader = new SegmentReader(file);
     try {
       const { header } = reader;
@@ -124,9 +128,10 @@ export class Catalog {
         segment.sealed = true;
         return;
       }
-      for (const { offset, header: block } of reader.walk(segment.end, !thorough)) {
+      for (const { offset, header: block } of reader.walk(segment.end, isWhole === null)) {
         if (!block.tapeId.every((byte, i) => byte === header.tapeId[i])) continue;
-        this.#add(segment, entryOf(offset, block));
+        const entry = entryOf(offset, block);
+        if (isWhole === null || isWhole(file, entry)) this.#add(segment, entry);
       }
     } finally {
       reader.close();
@@ -148,20 +153,18 @@ export class Catalog {
     segment.end = entry.offset + entry.blockBytes;
   }
 
-  /** Takes back a copy that turned out not to be good. */
-  discard(segment: CatalogSegment, entry: BlockEntry): void {
-    segment.entries.splice(segment.entries.indexOf(entry), 1);
+  #forget(segment: CatalogSegment): void {
+    for (const entry of segment.entries) this.#forgetCopy(segment, entry);
+    this.segments.delete(segment.path);
+  }
+
+  #forgetCopy(segment: CatalogSegment, entry: BlockEntry): void {
     const block = this.#bySequence.get(entry.sequence)!;
     block.copies = block.copies.filter(({ path: file, offset }) => file !== segment.path || offset !== entry.offset);
     if (block.copies.length === 0) {
       this.#bySequence.delete(entry.sequence);
       this.#sorted = null;
     }
-  }
-
-  #forget(segment: CatalogSegment): void {
-    for (const entry of [...segment.entries]) this.discard(segment, entry);
-    this.segments.delete(segment.path);
   }
 }
 

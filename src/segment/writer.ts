@@ -9,6 +9,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { WINDOW_ALIGN } from '../../assembly/layout.js';
 import type { BlockHeader } from '../block/header.js';
@@ -42,14 +43,15 @@ export function syncDirectory(directory: string): void {
   }
 }
 
-/** Syncs a file of a storage node, its length and name too. */
-export function syncFile(file: string): void {
+/** Syncs a file of a storage node, its length and name too, without holding up this thread. */
+export async function syncFile(file: string): Promise<void> {
   try {
-    const fd = openSync(file, 'r+');
+    // A descriptor of its own: the segment may be closed meanwhile.
+    const handle = await open(file, 'r+');
     try {
-      fsyncSync(fd);
+      await handle.sync();
     } finally {
-      closeSync(fd);
+      await handle.close();
     }
     syncDirectory(path.dirname(file));
   } catch (cause) {

@@ -57,11 +57,20 @@ export class DirectoryStorageNode implements StorageNode {
   }
 
   async sync(): Promise<void> {
+    await this.#syncClosed();
+    this.#segment?.sync();
+  }
+
+  async #syncClosed(): Promise<void> {
     while (this.#unsynced.length > 0) {
-      syncFile(this.#unsynced[0]);
+      await syncFile(this.#unsynced[0]);
       this.#unsynced.shift();
     }
-    this.#segment?.sync();
+  }
+
+  async syncInBackground(): Promise<void> {
+    await this.#syncClosed();
+    if (this.#segment !== null) await syncFile(this.#segment.path);
   }
 
   async close(sync: boolean): Promise<void> {

@@ -93,8 +93,9 @@ export class Replicator {
     );
   }
 
-  async sync(): Promise<void> {
-    for (const { node } of this.loads) await node.sync();
+  /** Resolves when all that was written before the call would survive a power cut; writes may go on meanwhile. */
+  async syncInBackground(): Promise<void> {
+    for (const { node } of this.loads) await node.syncInBackground();
   }
 
   async close(sync: boolean): Promise<void> {

@@ -10,6 +10,8 @@ export interface StorageNode {
   append(header: BlockHeader, bytes: Uint8Array): Promise<void>;
   /** Resolves when all that was appended would survive a power cut. */
   sync(): Promise<void>;
+  /** The same for what was appended before the call, while appends go on. */
+  syncInBackground(): Promise<void>;
   /** Closes what is open. `sync`: as `sync()` would. */
   close(sync: boolean): Promise<void>;
 }
