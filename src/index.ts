@@ -1,9 +1,11 @@
 export { TapeError, type TapeErrorCode, type TapeErrorDetails } from './errors.js';
 export type { Appender, AppenderHandle } from './journal/appender.js';
 export type { RecoveryReport } from './journal/recovery.js';
+export { openAppender, openTape, type ReadOptions, readSchema } from './open.js';
 export type { Compression, Durability, OnFull, TapeOptions } from './options.js';
 export type { Batch, BytesColumn, ColumnOf, ColumnsOf, SymbolColumn, TextColumn } from './read/batch.js';
 export type { Damage, ScanOptions, Verdict } from './read/reader.js';
+export type { TapeReader } from './read/tape-reader.js';
 export type { Field, FieldKind, Fields, RecordOf, Schema, ValueOf, ValuesOf } from './schema.js';
 export {
   bytes,
@@ -23,14 +25,5 @@ export {
   u32,
   u64,
 } from './schema.js';
-export {
-  type LaneStats,
-  openAppender,
-  openTape,
-  type ReadOptions,
-  readSchema,
-  type StorageNodeStats,
-  type Tape,
-  type TapeReader,
-  type TapeStats,
-} from './tape.js';
+export type { LaneStats, StorageNodeStats, TapeStats } from './stats.js';
+export type { Tape } from './tape.js';

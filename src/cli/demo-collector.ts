@@ -16,8 +16,11 @@ export interface CollectorTask {
   simulated?: { seed: number; records: number };
 }
 
-/** What is posted to a collector of a captured feed: whole lines, and at last none. */
-export type CollectorInput = { bytes: Uint8Array } | 'end';
+/**
+ * What is posted to a collector of a captured feed: whole lines, in the first `length` bytes, and at last none. A buffer, not a
+ * view of it: Deno takes 9 ms to post 64 KiB as a Uint8Array, and 0.2 ms so.
+ */
+export type CollectorInput = { lines: ArrayBuffer; length: number } | 'end';
 
 /**
  * What a collector posts: that it is ready to append (`primed`: all that it has, or a simulated feed; `full`: as much as it holds
@@ -61,7 +64,7 @@ function simulate(seed: number, records: number): void {
 
 function replay(): void {
   const decoder = new TextDecoder();
-  const batch = new MarketBatch(AHEAD);
+  const batch = new MarketBatch(Math.max(BURST, Math.min(AHEAD, control.budget)));
   const parser = new BinanceParser(batch, () => record('full'));
   let trouble: FeedTrouble | undefined;
   let line = 0;
@@ -83,7 +86,7 @@ function replay(): void {
       post({ recorded: recorder.finish(), feed: { counts: parser.counts, trouble } });
       return;
     }
-    const text = decoder.decode(input.bytes);
+    const text = decoder.decode(new Uint8Array(input.lines, 0, input.length));
     let from = 0;
     for (let end = text.indexOf('\n'); end >= 0 && more; end = text.indexOf('\n', from)) {
       const reason = parser.parse(text.slice(from, end));

@@ -25,15 +25,19 @@ export class Crew {
   #onTaken: () => void = () => {};
   #feedEnded: boolean;
 
-  /** @param simulated the seed of a simulated feed, and how many events each collector records of it */
-  constructor(handles: AppenderHandle[], simulated?: { seed: number; records: number[] }) {
+  /**
+   * @param records how many to record at most
+   * @param seed of a simulated feed; without it the lines of a captured one are to be dealt out
+   */
+  constructor(handles: AppenderHandle[], records: number, seed?: number) {
     const collectors = handles.length;
     this.control = new DemoControl(collectors);
+    this.control.budget = records;
     this.#inFlight = handles.map(() => 0);
-    this.#feedEnded = simulated !== undefined;
+    this.#feedEnded = seed !== undefined;
     this.#workers = handles.map((handle, collector) => {
       const task: CollectorTask = { handle, collector, collectors, control: this.control.buffer };
-      if (simulated !== undefined) task.simulated = { seed: simulated.seed, records: simulated.records[collector] };
+      if (seed !== undefined) task.simulated = { seed, records: share(records, collectors, collector) };
       return runtime.spawn(new URL('./demo-collector.js', import.meta.url), task);
     });
     const each = this.#workers.map((worker, collector) => this.#listen(worker, collector));
@@ -55,7 +59,7 @@ export class Crew {
       }
       if (this.control.stopped || this.control.budget <= 0) break;
       this.#inFlight[share]++;
-      this.#workers[share].post({ bytes } satisfies CollectorInput);
+      this.#workers[share].post({ lines: bytes.buffer, length: bytes.length } satisfies CollectorInput);
     }
     this.#endFeed();
   }
@@ -112,6 +116,10 @@ export class Crew {
     return { primed: Promise.race([primed, failed]), full, finished: Promise.race([finished, failed]) };
   }
 }
+
+/** The part of `records` that is one of `shares`: they differ by one at most. */
+const share = (records: number, shares: number, index: number) =>
+  Math.floor(records / shares) + (index < records % shares ? 1 : 0);
 
 /** The first line of the feed that gave no records, and why, of all collectors. */
 export function firstTrouble(reports: CollectorReport[]): FeedTrouble | undefined {

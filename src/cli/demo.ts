@@ -231,9 +231,8 @@ class Demo {
     const { feed, seed, collectors } = this.#options;
     const records = this.#options.records ?? (feed === undefined ? DEFAULT_RECORDS : ALL);
     const handles = Array.from({ length: collectors }, () => tape.appenderHandle());
-    const crew = new Crew(handles, feed === undefined ? { seed, records: share(records, collectors) } : undefined);
+    const crew = new Crew(handles, records, feed === undefined ? seed : undefined);
     const { control } = crew;
-    control.budget = records;
     let ticker: NodeJS.Timeout | undefined;
     try {
       if (feed !== undefined) this.#progress.begin('decoding');
@@ -290,9 +289,5 @@ class Demo {
     return messages;
   }
 }
-
-/** `records` in `shares` that differ by one at most. */
-const share = (records: number, shares: number) =>
-  Array.from({ length: shares }, (_, i) => Math.floor(records / shares) + (i < records % shares ? 1 : 0));
 
 const round = (value: number, places: number) => Number(value.toFixed(places));

@@ -128,6 +128,7 @@ export function planRecovery({ schema, tapeId, journal, catalog, zstd }: Recover
 function isWhole(decoder: BlockDecoder, file: string, entry: BlockEntry): boolean {
   const reader = new SegmentReader(file);
   try {
+    if (entry.offset + entry.blockBytes > reader.fileBytes) return false;
     const room = decoder.room(entry.blockBytes, entry.count);
     if (reader.readInto(room, entry.offset) < room.length) return false;
     decoder.verify(decoder.header());

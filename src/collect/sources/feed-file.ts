@@ -29,7 +29,7 @@ export interface FeedChunk {
   share: number;
   /** How many lines: line `i` of a share is line `i * shares + share` of the file. */
   lines: number;
-  /** Each line with its newline. */
+  /** Each line with its newline; at the start of its buffer. */
   bytes: Uint8Array<ArrayBuffer>;
 }
 

@@ -1,0 +1,221 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { runtime } from 'ticktape/runtime';
+import { TapeError } from './errors.js';
+import { RemoteFlusher } from './flush/remote.js';
+import { Appender, type AppenderHandle } from './journal/appender.js';
+import { Journal, readSymbols } from './journal/journal.js';
+import { type MemoryMap, memoryMap } from './journal/memory-map.js';
+import { planRecovery, recover } from './journal/recovery.js';
+import { checkPath, type ResolvedOptions, resolveOptions, type TapeOptions } from './options.js';
+import { TapeBlocks } from './read/reader.js';
+import { TapeReader } from './read/tape-reader.js';
+import type { Mapper } from './runtime.js';
+import type { Fields, Schema } from './schema.js';
+import { Catalog } from './segment/catalog.js';
+import { DirectoryStorageNode } from './storage/directory.js';
+import { writeTapeFile } from './storage/identity.js';
+import { Replicator } from './storage/replicator.js';
+import { checkWritable, claimDirectories, makeDirectories, type Survey, survey } from './storage/survey.js';
+import { Tape } from './tape.js';
+
+/** Options of a tape that is only read. */
+export interface ReadOptions {
+  storage: readonly string[];
+  readOnly: true;
+  /** Where the journal is, if not in a storage directory. */
+  journal?: string;
+}
+
+/**
+ * Opens the tape, made if there is none yet, and recovers what an earlier session left in its lanes.
+ * @throws TapeError `LOCKED` where another writer has it, `SCHEMA_MISMATCH`, `BAD_OPTION`, `BAD_PATH`, `NOT_WRITABLE`,
+ *   `DISK_FULL`, `FOREIGN`, and of files that are not what they should be; nothing on disk has changed then
+ */
+export function openTape<F extends Fields>(schema: Schema<F>, options: TapeOptions): Promise<Tape<F>>;
+/** Opens a tape for reading only; it must exist. @throws TapeError `NOT_FOUND`, `SCHEMA_MISMATCH`, … */
+export function openTape<F extends Fields>(schema: Schema<F>, options: ReadOptions): Promise<TapeReader<F>>;
+export async function openTape<F extends Fields>(
+  schema: Schema<F>,
+  options: TapeOptions | ReadOptions,
+): Promise<Tape<F> | TapeReader<F>> {
+  if (options !== null && typeof options === 'object' && 'readOnly' in options && options.readOnly) {
+    return openReader(schema, options as ReadOptions);
+  }
+  return openWriter(schema, resolveOptions(options as TapeOptions));
+}
+
+async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOptions): Promise<TapeReader<F>> {
+  const { storage, journal } = resolveOptions(options);
+  const found = survey(storage, journal);
+  if (found.tapeId === null) {
+    throw new TapeError('NOT_FOUND', `${found.directories.join(', ')}: no tape there`, { path: found.directories[0] });
+  }
+  checkSchema(schema, found);
+  const catalog = new Catalog(found.directories);
+  catalog.refresh(found.tapeId);
+  checkSegmentSchemas(schema, catalog);
+  return new TapeReader(schema, new TapeBlocks(schema, found.tapeId, catalog, await runtime.zstd()));
+}
+
+async function openWriter<F extends Fields>(schema: Schema<F>, options: ResolvedOptions): Promise<Tape<F>> {
+  const before = survey(options.storage, options.journal);
+  checkSchema(schema, before);
+  const mapper = chooseMapper(options);
+  const mapSizes = { capacity: options.capacity, storageNodes: options.storage.length, laneBytes: options.laneBytes };
+  // Before anything is made, so that options that don't fit change nothing.
+  const provisional = memoryMap(schema, { ...mapSizes, symbolCapacity: options.maxSymbols });
+  checkWritable(before, options.segmentBytes + provisional.laneStride + provisional.symbolWindowBytes);
+
+  makeDirectories(before);
+  const lock = runtime.lock(path.join(before.journal, 'lock'));
+  let journal: Journal | undefined;
+  let flusher: RemoteFlusher | undefined;
+  try {
+    // Again, now that nobody else can be at it: another process may have made the tape, written to it and closed it meanwhile.
+    const found = survey(options.storage, options.journal);
+    checkSchema(schema, found);
+    const tapeId = found.tapeId ?? crypto.getRandomValues(new Uint8Array(16));
+    const catalog = new Catalog(found.directories);
+    const symbols = readSymbols(found.journal, tapeId);
+    const zstd = await runtime.zstd();
+    const input = { schema, tapeId, journal: found.journal, catalog, symbols, zstd, options };
+    const plan = planRecovery(input);
+    checkSegmentSchemas(schema, catalog);
+
+    const epoch = nextEpoch(found, catalog, plan.lanes);
+    writeTapeFile(found.journal, { tapeId, epoch, schema });
+    claimDirectories(found, tapeId);
+    const session = {
+      tapeId,
+      schema,
+      epoch,
+      segmentBytes: options.segmentBytes,
+      segmentMaxAgeMs: options.segmentMaxAgeMs,
+    };
+    const nodes = found.directories.map(
+      (directory, ordinal) => new DirectoryStorageNode(directory, { runtime, mapped: null }, { ...session, ordinal }),
+    );
+    const replicator = new Replicator(nodes, options.redundancy, options.random, () => performance.now());
+    const recovery = await recover(input, plan, replicator, epoch);
+    await replicator.close(true);
+    if (recovery.damagedBytes > 0) {
+      const lost = symbols?.lost ?? 0;
+      options.onWarning(
+        `${found.journal}: ${recovery.damagedBytes} bytes of its lanes held no whole record` +
+          `${lost > 0 ? `, and ${lost} names of its symbol table were damaged` : ''}; all others were recovered`,
+      );
+    }
+    catalog.refresh(tapeId);
+
+    const map: MemoryMap = memoryMap(schema, {
+      ...mapSizes,
+      symbolCapacity: Math.max(options.maxSymbols, symbols?.capacity ?? 0),
+    });
+    journal = new Journal({ runtime, mapper, directory: found.journal, tapeId, epoch, schema, map });
+    let onTrouble: (error: Error) => void = () => {};
+    flusher = await RemoteFlusher.start(
+      runtime,
+      {
+        memory: journal.memory,
+        map,
+        schemaJson: schema.json,
+        nextSequence: catalog.nextSequence,
+        journal: found.journal,
+        mapped: journal.mapped,
+        directories: found.directories,
+        redundancy: options.redundancy,
+        compression: options.compression,
+        durability: options.durability,
+        syncIntervalMs: options.syncIntervalMs,
+        flushIntervalMs: options.flushIntervalMs,
+        tapeId,
+        epoch,
+        segmentBytes: options.segmentBytes,
+        segmentMaxAgeMs: options.segmentMaxAgeMs,
+      },
+      (error) => {
+        options.onWarning(error.message);
+        onTrouble(error);
+      },
+    );
+    return new Tape(schema, {
+      options,
+      survey: found,
+      journal,
+      flusher,
+      blocks: new TapeBlocks(schema, tapeId, catalog, zstd),
+      recovery,
+      lock,
+      onTrouble(listener) {
+        onTrouble = listener;
+      },
+    });
+  } catch (error) {
+    await flusher?.close().catch(() => {});
+    journal?.close(true);
+    lock.release();
+    throw error;
+  }
+}
+
+/** A lane's name holds the epoch, and blocks hold that name: an epoch must never come back. */
+function nextEpoch({ tape }: Survey, catalog: Catalog, lanes: readonly { epoch: number }[]): number {
+  let last = tape?.epoch ?? 0;
+  for (const { header } of catalog.segments.values()) last = Math.max(last, header.epoch);
+  for (const { epoch } of lanes) last = Math.max(last, epoch);
+  return last + 1;
+}
+
+function chooseMapper({ journalMode, onWarning }: ResolvedOptions): Mapper | null {
+  if (journalMode === 'buffered') return null;
+  try {
+    return runtime.mapper();
+  } catch (error) {
+    if (journalMode === 'mapped') throw error;
+    onWarning(
+      `the journal is buffered, so a process that is killed loses its last milliseconds: ${(error as Error).message}`,
+    );
+    return null;
+  }
+}
+
+function checkSchema(schema: Schema, { tape, journal }: Survey): void {
+  if (tape === null || tape.schema.fingerprint === schema.fingerprint) return;
+  throw mismatch(schema, tape.schema, journal);
+}
+
+function checkSegmentSchemas(schema: Schema, catalog: Catalog): void {
+  for (const { header, path: file } of catalog.segments.values()) {
+    if (header.fingerprint !== schema.fingerprint) throw mismatch(schema, header.schema, file);
+  }
+}
+
+function mismatch(given: Schema, recorded: Schema, file: string): TapeError {
+  const describe = ({ name, fields }: Schema) =>
+    `${name}(${fields.map((field) => `${field.name} ${field.kind}${field.kind === 'decimal' ? `(${field.scale})` : ''}`).join(', ')})`;
+  return new TapeError(
+    'SCHEMA_MISMATCH',
+    `${file}: recorded as ${describe(recorded)}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,
+    { path: file },
+  );
+}
+
+/**
+ * Opens an appender on the lane of a handle that `tape.appenderHandle()` gave, on the thread that this is called on.
+ * @throws TapeError `SCHEMA_MISMATCH`
+ */
+export function openAppender<F extends Fields>(schema: Schema<F>, handle: AppenderHandle): Appender<F> {
+  return new Appender(schema, handle, () => runtime.nowNs());
+}
+
+/** The schema of the tape on these storage directories. @throws TapeError `NOT_FOUND` */
+export function readSchema(storage: readonly string[]): Schema {
+  for (const directory of storage) checkPath('storage', directory);
+  const found = survey(storage, undefined);
+  if (found.tape !== null) return found.tape.schema;
+  const catalog = new Catalog(found.directories.filter((directory) => existsSync(directory)));
+  catalog.refresh(found.tapeId);
+  for (const { header } of catalog.segments.values()) return header.schema;
+  throw new TapeError('NOT_FOUND', `${storage.join(', ')}: no tape there`, { path: storage[0] });
+}

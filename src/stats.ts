@@ -1,0 +1,87 @@
+import {
+  CONTROL_RAW_BYTES,
+  CONTROL_SEALED_BLOCKS,
+  CONTROL_SEALED_RECORDS,
+  CONTROL_STORAGE,
+  CONTROL_STORED_BYTES,
+  LANE_CAPACITY,
+  LANE_DROPS,
+  LANE_RECORDS,
+  STORAGE_COUNTER_BYTES,
+} from '../assembly/layout.js';
+import type { Journal } from './journal/journal.js';
+import { readLaneCounters } from './journal/lane.js';
+import type { RecoveryReport } from './journal/recovery.js';
+import type { Damage } from './read/reader.js';
+
+/** One lane's figures. */
+export interface LaneStats {
+  lane: number;
+  /** Bytes published, drained into blocks, and given back, since the lane was made. */
+  tail: bigint;
+  drained: bigint;
+  head: bigint;
+  /** Bytes of its ring. */
+  capacity: number;
+  records: bigint;
+  /** Records that `onFull: 'drop'` cost. */
+  drops: bigint;
+}
+
+/** One storage node's figures in this session. */
+export interface StorageNodeStats {
+  path: string;
+  blocks: number;
+  bytes: number;
+  errors: number;
+}
+
+/** What a tape that is open for writing has done in this session. */
+export interface TapeStats {
+  journal: 'mapped' | 'buffered';
+  redundancy: number;
+  /** In blocks on their storage nodes. */
+  records: number;
+  blocks: number;
+  /** Bytes of these records as rows, and of their blocks, each counted once. */
+  rawBytes: number;
+  storedBytes: number;
+  /** rawBytes / storedBytes; 0 before the first block. */
+  compressionRatio: number;
+  lanes: LaneStats[];
+  storageNodes: StorageNodeStats[];
+  recovery: RecoveryReport;
+  /** The last thing that went wrong at a storage node, if any. */
+  trouble: Error | null;
+  damage: readonly Damage[];
+}
+
+/** The figures that the flusher and the producers keep in the tape's memory. */
+export function readCounters(journal: Journal, directories: readonly string[]) {
+  const view = new DataView(journal.memory.buffer);
+  const number = (at: number) => Number(view.getBigUint64(at, true));
+  const rawBytes = number(CONTROL_RAW_BYTES);
+  const storedBytes = number(CONTROL_STORED_BYTES);
+  const lanes: LaneStats[] = [];
+  for (let lane = 0; lane < journal.map.laneCount; lane++) {
+    const at = journal.laneAt(lane);
+    const capacity = number(at + LANE_CAPACITY);
+    if (capacity === 0) continue;
+    const { head, drained, tail } = readLaneCounters(view, at);
+    const records = view.getBigUint64(at + LANE_RECORDS, true);
+    lanes.push({ lane, head, drained, tail, capacity, records, drops: view.getBigUint64(at + LANE_DROPS, true) });
+  }
+  return {
+    journal: journal.mapped ? ('mapped' as const) : ('buffered' as const),
+    records: number(CONTROL_SEALED_RECORDS),
+    blocks: number(CONTROL_SEALED_BLOCKS),
+    rawBytes,
+    storedBytes,
+    compressionRatio: storedBytes === 0 ? 0 : rawBytes / storedBytes,
+    lanes,
+    storageNodes: directories.map((directory, i): StorageNodeStats => {
+      const at = CONTROL_STORAGE + i * STORAGE_COUNTER_BYTES;
+      return { path: directory, blocks: number(at), bytes: number(at + 8), errors: number(at + 16) };
+    }),
+  };
+}
