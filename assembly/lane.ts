@@ -7,8 +7,6 @@
 // between two instructions, what is before `tail` is whole, and what isn't was never acknowledged.
 import {
   CLOSING,
-  CONTROL_FIELD_COUNT,
-  CONTROL_FIELDS,
   CONTROL_STATE,
   CURSOR_BYTES,
   CURSOR_LIMIT,
@@ -20,7 +18,6 @@ import {
   DRAIN_FILL,
   DRAIN_FULL,
   DRAIN_ROWS,
-  FIELD_BYTES,
   FULL,
   LANE_ARGUMENTS,
   LANE_CACHED_HEAD,
@@ -46,11 +43,11 @@ import {
   TAPE_OPEN,
   TOO_LARGE,
 } from './layout';
-import { putArguments, putNumber, recordChecksum, seal } from './record';
+import { ENCODED, encode, recordChecksum, sealPadding } from './record';
 
 /**
- * Where a record of `size` bytes (a multiple of 8) may be written next, its last word zeroed; FULL, TOO_LARGE. Moves nothing:
- * a record that is not published is simply overwritten.
+ * Where a record of `size` bytes (a multiple of 8) may be written next; FULL, TOO_LARGE. Moves nothing: a record that is not
+ * published is simply overwritten.
  */
 // @ts-ignore: decorator
 @inline
@@ -67,35 +64,28 @@ function place(lane: usize, size: u32): i32 {
     store<u64>(lane, head, LANE_CACHED_HEAD);
     if (end - head > capacity) return FULL;
   }
-  let at = lane + LANE_HEADER_BYTES + offset;
-  if (padding != 0) {
-    if (padding >= <u32>RECORD_HEADER_BYTES) {
-      store<u32>(at, padding, RECORD_SIZE);
-      store<u32>(at, RECORD_PADDING, RECORD_KIND);
-      seal(at, RECORD_HEADER_BYTES, tail, load<u64>(lane, LANE_SALT));
-    }
-    at = lane + LANE_HEADER_BYTES;
+  const at = lane + LANE_HEADER_BYTES + offset;
+  if (padding == 0) return <i32>at;
+  if (padding >= <u32>RECORD_HEADER_BYTES) {
+    store<u32>(at, padding, RECORD_SIZE);
+    store<u32>(at, RECORD_PADDING, RECORD_KIND);
+    sealPadding(at, tail, load<u64>(lane, LANE_SALT));
   }
-  store<u64>(at + size - 8, 0);
-  return <i32>at;
+  return <i32>(lane + LANE_HEADER_BYTES);
 }
 
-/** Seals the record at `record` and moves `tail` past it. Answers its position, or CLOSING with it in the argument words. */
+/** Encodes the record at `record`, given by `place`, and moves `tail` past it. Its position, CLOSING, or REFUSED - i. */
 // @ts-ignore: decorator
 @inline
-function publishAt(lane: usize, record: usize, size: u32): f64 {
+function publish(lane: usize, record: usize, size: u32, timestamp: u64): f64 {
   const capacity = load<u32>(lane, LANE_CAPACITY);
-  const offset = load<u32>(lane, LANE_OFFSET);
-  const rest = capacity - offset;
+  const before = load<u32>(lane, LANE_OFFSET);
+  const offset = <u32>(record - lane - LANE_HEADER_BYTES);
   let position = load<u64>(lane, LANE_TAIL);
-  let next = offset + size;
-  if (size > rest) {
-    position += rest;
-    next = size;
-  }
-  store<u32>(record, size, RECORD_SIZE);
-  store<u32>(record, RECORD_DATA, RECORD_KIND);
-  seal(record, size, position, load<u64>(lane, LANE_SALT));
+  if (offset != before) position += capacity - before;
+  const refused = encode(lane, record, size, position, timestamp);
+  if (refused != ENCODED) return REFUSED - refused;
+  const next = offset + size;
   store<u32>(lane, next == capacity ? 0 : next, LANE_OFFSET);
   store<u64>(lane, load<u64>(lane, LANE_RECORDS) + 1, LANE_RECORDS);
   atomic.store<u64>(lane, position + size, LANE_TAIL);
@@ -110,7 +100,7 @@ function publishAt(lane: usize, record: usize, size: u32): f64 {
 
 /**
  * Appends a record of fixed-width fields without 64-bit integers: the timestamp, then up to ten numbers in field-table order
- * (surplus ones are ignored). Answers its position, FULL, CLOSING, or REFUSED - i for field i.
+ * (surplus ones are ignored). Answers its position, FULL, CLOSING (the position is in the argument words), or REFUSED - i for field i.
  */
 export function append(
   lane: usize,
@@ -127,39 +117,32 @@ export function append(
   a10: f64,
 ): f64 {
   const size = load<u32>(lane, LANE_RECORD_BYTES);
-  const at = place(lane, size);
-  if (at < 0) return at;
-  const record = <usize>at;
-  store<i64>(record, timestamp, RECORD_TIMESTAMP);
-  // Unrolled, since arguments can't be indexed: a staged copy of them costs 10 ns more on V8.
-  const count = load<u32>(CONTROL_FIELD_COUNT);
-  const field: usize = CONTROL_FIELDS;
-  if (count > 1 && !putNumber(record, field + 1 * FIELD_BYTES, a1)) return REFUSED - 1;
-  if (count > 2 && !putNumber(record, field + 2 * FIELD_BYTES, a2)) return REFUSED - 2;
-  if (count > 3 && !putNumber(record, field + 3 * FIELD_BYTES, a3)) return REFUSED - 3;
-  if (count > 4 && !putNumber(record, field + 4 * FIELD_BYTES, a4)) return REFUSED - 4;
-  if (count > 5 && !putNumber(record, field + 5 * FIELD_BYTES, a5)) return REFUSED - 5;
-  if (count > 6 && !putNumber(record, field + 6 * FIELD_BYTES, a6)) return REFUSED - 6;
-  if (count > 7 && !putNumber(record, field + 7 * FIELD_BYTES, a7)) return REFUSED - 7;
-  if (count > 8 && !putNumber(record, field + 8 * FIELD_BYTES, a8)) return REFUSED - 8;
-  if (count > 9 && !putNumber(record, field + 9 * FIELD_BYTES, a9)) return REFUSED - 9;
-  if (count > 10 && !putNumber(record, field + 10 * FIELD_BYTES, a10)) return REFUSED - 10;
-  return publishAt(lane, record, size);
+  const record = place(lane, size);
+  if (record < 0) return record;
+  store<f64>(lane, a1, LANE_ARGUMENTS + 8);
+  store<f64>(lane, a2, LANE_ARGUMENTS + 16);
+  store<f64>(lane, a3, LANE_ARGUMENTS + 24);
+  store<f64>(lane, a4, LANE_ARGUMENTS + 32);
+  store<f64>(lane, a5, LANE_ARGUMENTS + 40);
+  store<f64>(lane, a6, LANE_ARGUMENTS + 48);
+  store<f64>(lane, a7, LANE_ARGUMENTS + 56);
+  store<f64>(lane, a8, LANE_ARGUMENTS + 64);
+  store<f64>(lane, a9, LANE_ARGUMENTS + 72);
+  store<f64>(lane, a10, LANE_ARGUMENTS + 80);
+  return publish(lane, <usize>record, size, timestamp);
 }
 
 /** Where a record of `size` bytes goes, for a caller that writes its varying bytes itself and then calls `appendStaged`. */
 export function reserve(lane: usize, size: u32): i32 {
   const record = place(lane, size);
-  // The fixed part ends with zeros too; `place` saw to the last word of the whole record.
-  if (record >= 0) store<u64>(<usize>record + load<u32>(lane, LANE_RECORD_BYTES) - 8, 0);
+  // The zeros behind the last varying byte.
+  if (record >= 0) store<u64>(<usize>record + size - 8, 0);
   return record;
 }
 
 /** Fills in the fixed part of the record at `record`, given by `reserve`, from the lane's argument words, and publishes it. */
 export function appendStaged(lane: usize, record: usize, size: u32): f64 {
-  const refused = putArguments(lane, record);
-  if (refused >= 0) return REFUSED - refused;
-  return publishAt(lane, record, size);
+  return publish(lane, record, size, load<u64>(lane, LANE_ARGUMENTS));
 }
 
 export function countDrop(lane: usize): void {

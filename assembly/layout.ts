@@ -122,10 +122,12 @@ export const KIND_U64 = 13;
 export const KIND_TEXT = 14;
 export const KIND_BYTES = 15;
 
-// A field table entry: u8 kind, u8 scale, u16 zero, u32 offset in the record, f64 multiplier (10^scale).
+// A field table has the fields in the order in which they lie in a record, the timestamp first. An entry: u8 kind, u8 scale, u8
+// width in bits, u8 zero, u32 offset in the record, f64 multiplier (10^scale).
 // A text or bytes field has a u32 length at its offset; its bytes follow the fixed part, in field order.
 export const FIELD_KIND = 0;
 export const FIELD_SCALE = 1;
+export const FIELD_BITS = 2;
 export const FIELD_OFFSET = 4;
 export const FIELD_MULTIPLIER = 8;
 

@@ -9,10 +9,10 @@
 import {
   CONTROL_FIELD_COUNT,
   CONTROL_FIELDS,
+  FIELD_BITS,
   FIELD_BYTES,
   FIELD_KIND,
   FIELD_MULTIPLIER,
-  FIELD_OFFSET,
   KIND_BYTES,
   KIND_DECIMAL,
   KIND_F32,
@@ -20,17 +20,18 @@ import {
   KIND_I8,
   KIND_I16,
   KIND_I32,
-  KIND_I64,
   KIND_SYMBOL,
   KIND_TEXT,
-  KIND_TIMESTAMP,
   KIND_U8,
   KIND_U16,
   KIND_U32,
-  KIND_U64,
   LANE_ARGUMENTS,
+  LANE_SALT,
   RECORD_CHECKSUM,
+  RECORD_DATA,
+  RECORD_HEADER_BYTES,
   RECORD_SIZE,
+  RECORD_TIMESTAMP,
 } from './layout';
 
 /** The largest magnitude that a number holds exactly. */
@@ -46,18 +47,35 @@ const AVALANCHE: u64 = 0x9fb21c651e98df25;
 
 // @ts-ignore: decorator
 @inline
-export function recordChecksum(record: usize, size: u32, position: u64, salt: u64): u64 {
-  let sum = position * POSITION_FACTOR + salt;
-  let multiplier = MULTIPLIER_FIRST;
-  const end = record + size;
-  for (let at = record + RECORD_SIZE; at < end; at += 8) {
-    const word = load<u64>(at);
-    sum += (word ^ (word >> 32)) * multiplier;
-    multiplier += MULTIPLIER_STEP;
-  }
+function first(position: u64, salt: u64): u64 {
+  return position * POSITION_FACTOR + salt;
+}
+
+// @ts-ignore: decorator
+@inline
+function weigh(word: u64, multiplier: u64): u64 {
+  return (word ^ (word >> 32)) * multiplier;
+}
+
+// @ts-ignore: decorator
+@inline
+function avalanche(sum: u64): u64 {
   sum ^= sum >> 32;
   sum *= AVALANCHE;
   return sum ^ (sum >> 29);
+}
+
+// @ts-ignore: decorator
+@inline
+export function recordChecksum(record: usize, size: u32, position: u64, salt: u64): u64 {
+  let sum = first(position, salt);
+  let multiplier = MULTIPLIER_FIRST;
+  const end = record + size;
+  for (let at = record + RECORD_SIZE; at < end; at += 8) {
+    sum += weigh(load<u64>(at), multiplier);
+    multiplier += MULTIPLIER_STEP;
+  }
+  return avalanche(sum);
 }
 
 // @ts-ignore: decorator
@@ -77,105 +95,131 @@ function exactDecimal(value: f64, multiplier: f64, rounded: f64): f64 {
   return NaN;
 }
 
-/** Stores a number into field `field` of the record; false where the field can't hold it exactly. */
-// @ts-ignore: decorator
-@inline
-export function putNumber(record: usize, field: usize, value: f64): bool {
-  const at = record + load<u32>(field, FIELD_OFFSET);
-  switch (<i32>load<u8>(field, FIELD_KIND)) {
-    case KIND_SYMBOL: {
-      store<u32>(at, <u32>value);
-      return true;
-    }
-    case KIND_DECIMAL: {
-      const multiplier = load<f64>(field, FIELD_MULTIPLIER);
-      const scaled = value * multiplier;
-      let rounded = nearest(scaled);
-      // Within a thousandth of the last place: arithmetic noise passes, a value with more places than the field doesn't.
-      if (!(abs(scaled - rounded) <= 0.001) || abs(rounded) >= COARSE) {
-        rounded = exactDecimal(value, multiplier, rounded);
-        if (!(abs(rounded) <= MAX_SAFE)) return false;
-      }
-      store<i64>(at, <i64>rounded);
-      return true;
-    }
-    case KIND_F64: {
-      store<f64>(at, value);
-      return true;
-    }
-    case KIND_F32: {
-      store<f32>(at, <f32>value);
-      return true;
-    }
-    case KIND_U8: {
-      if (!isWhole(value, 0, 255)) return false;
-      store<u8>(at, <u8>(<i32>value));
-      return true;
-    }
-    case KIND_U16: {
-      if (!isWhole(value, 0, 65535)) return false;
-      store<u16>(at, <u16>(<i32>value));
-      return true;
-    }
-    case KIND_U32: {
-      if (!isWhole(value, 0, 4294967295)) return false;
-      store<u32>(at, <u32>value);
-      return true;
-    }
-    case KIND_I8: {
-      if (!isWhole(value, -128, 127)) return false;
-      store<i8>(at, <i8>(<i32>value));
-      return true;
-    }
-    case KIND_I16: {
-      if (!isWhole(value, -32768, 32767)) return false;
-      store<i16>(at, <i16>(<i32>value));
-      return true;
-    }
-    case KIND_I32: {
-      if (!isWhole(value, -2147483648, 2147483647)) return false;
-      store<i32>(at, <i32>value);
-      return true;
-    }
-    default:
-      return false;
-  }
-}
+/** Answer of `encode` for a record that is whole. */
+export const ENCODED: i32 = -1;
 
 /**
- * Stores every field from the lane's argument words (f64 for numbers, symbol ids and lengths; 64-bit integers as they are).
- * Answers -1, or the number of the field that was refused.
+ * Writes the record at `record`, of `size` bytes and at `position`, from the lane's argument words (f64 for numbers, symbol ids and
+ * lengths; 64-bit integers as they are; the timestamp as an argument of its own). Varying bytes are in their place already. Answers
+ * ENCODED, or the number of the field that can't hold its value exactly.
+ *
+ * Fields come in the order in which they lie in the record, so that each word is put together in a register, stored once and
+ * summed as it goes. Storing field by field and summing what was stored takes 27 % longer on Node and Bun and 11 % on Deno: a load of
+ * a word that was stored in parts waits for the stores.
  */
-export function putArguments(lane: usize, record: usize): i32 {
+// @ts-ignore: decorator
+@inline
+export function encode(lane: usize, record: usize, size: u32, position: u64, timestamp: u64): i32 {
+  let sum = first(position, load<u64>(lane, LANE_SALT));
+  let multiplier = MULTIPLIER_FIRST;
+  const header = <u64>size | (<u64>RECORD_DATA << 32);
+  store<u64>(record, header, RECORD_SIZE);
+  sum += weigh(header, multiplier);
+  multiplier += MULTIPLIER_STEP;
+  store<u64>(record, timestamp, RECORD_TIMESTAMP);
+  sum += weigh(timestamp, multiplier);
+  multiplier += MULTIPLIER_STEP;
+
+  let at = record + RECORD_TIMESTAMP + 8;
+  let word: u64 = 0;
+  let filled: u64 = 0;
   const count = load<u32>(CONTROL_FIELD_COUNT);
   let field: usize = CONTROL_FIELDS;
   let argument = lane + LANE_ARGUMENTS;
-  for (let i: u32 = 0; i < count; i++) {
-    const at = record + load<u32>(field, FIELD_OFFSET);
+  for (let i: u32 = 1; i < count; i++) {
+    field += FIELD_BYTES;
+    argument += 8;
+    const value = load<f64>(argument);
+    let bits: u64 = 0;
     switch (<i32>load<u8>(field, FIELD_KIND)) {
-      case KIND_TIMESTAMP:
-      case KIND_I64:
-      case KIND_U64: {
-        store<u64>(at, load<u64>(argument));
+      case KIND_DECIMAL: {
+        const multiplier = load<f64>(field, FIELD_MULTIPLIER);
+        const scaled = value * multiplier;
+        let rounded = nearest(scaled);
+        // Within a thousandth of the last place: arithmetic noise passes, a value with more places than the field doesn't.
+        if (!(abs(scaled - rounded) <= 0.001) || abs(rounded) >= COARSE) {
+          rounded = exactDecimal(value, multiplier, rounded);
+          if (!(abs(rounded) <= MAX_SAFE)) return i;
+        }
+        bits = <u64>(<i64>rounded);
         break;
       }
+      case KIND_F64: {
+        bits = reinterpret<u64>(value);
+        break;
+      }
+      case KIND_F32: {
+        bits = reinterpret<u32>(<f32>value);
+        break;
+      }
+      case KIND_SYMBOL:
       case KIND_TEXT:
       case KIND_BYTES: {
-        store<u32>(at, <u32>load<f64>(argument));
+        bits = <u32>value;
+        break;
+      }
+      case KIND_U8: {
+        if (!isWhole(value, 0, 255)) return i;
+        bits = <u32>value;
+        break;
+      }
+      case KIND_U16: {
+        if (!isWhole(value, 0, 65535)) return i;
+        bits = <u32>value;
+        break;
+      }
+      case KIND_U32: {
+        if (!isWhole(value, 0, 4294967295)) return i;
+        bits = <u32>value;
+        break;
+      }
+      case KIND_I8: {
+        if (!isWhole(value, -128, 127)) return i;
+        bits = <u64>(<i32>value & 0xff);
+        break;
+      }
+      case KIND_I16: {
+        if (!isWhole(value, -32768, 32767)) return i;
+        bits = <u64>(<i32>value & 0xffff);
+        break;
+      }
+      case KIND_I32: {
+        if (!isWhole(value, -2147483648, 2147483647)) return i;
+        bits = <u32>(<i32>value);
         break;
       }
       default: {
-        if (!putNumber(record, field, load<f64>(argument))) return i;
+        // i64 and u64.
+        bits = load<u64>(argument);
       }
     }
-    field += FIELD_BYTES;
-    argument += 8;
+    word |= bits << filled;
+    filled += <u64>load<u8>(field, FIELD_BITS);
+    if (filled == 64) {
+      store<u64>(at, word);
+      sum += weigh(word, multiplier);
+      multiplier += MULTIPLIER_STEP;
+      at += 8;
+      word = 0;
+      filled = 0;
+    }
   }
-  return -1;
+  if (filled != 0) {
+    store<u64>(at, word);
+    sum += weigh(word, multiplier);
+    multiplier += MULTIPLIER_STEP;
+    at += 8;
+  }
+  for (const end = record + size; at < end; at += 8) {
+    sum += weigh(load<u64>(at), multiplier);
+    multiplier += MULTIPLIER_STEP;
+  }
+  store<u64>(record, avalanche(sum), RECORD_CHECKSUM);
+  return ENCODED;
 }
 
 // @ts-ignore: decorator
 @inline
-export function seal(record: usize, size: u32, position: u64, salt: u64): void {
-  store<u64>(record, recordChecksum(record, size, position, salt), RECORD_CHECKSUM);
+export function sealPadding(record: usize, position: u64, salt: u64): void {
+  store<u64>(record, recordChecksum(record, RECORD_HEADER_BYTES, position, salt), RECORD_CHECKSUM);
 }

@@ -1,4 +1,5 @@
 import {
+  FIELD_BITS,
   FIELD_BYTES,
   FIELD_KIND,
   FIELD_MULTIPLIER,
@@ -119,7 +120,7 @@ export interface PlacedField extends Field {
 export class Schema<F extends Fields = Fields> {
   readonly name: string;
   readonly fields: F;
-  /** Fields as the kernels see them: the timestamp first, the others in the schema's order. */
+  /** Fields in the order in which they lie in a record, which is that of the kernels: the timestamp first, then the widest. */
   readonly table: readonly PlacedField[];
   /** Varying fields, in the schema's order. */
   readonly varying: readonly PlacedField[];
@@ -150,10 +151,7 @@ export class Schema<F extends Fields = Fields> {
     }
     this.recordBytes = Math.ceil(offset / 8) * 8;
     this.varying = placed.filter(isVarying);
-    this.table = [
-      ...placed.filter(({ kind }) => kind === 'timestamp'),
-      ...placed.filter(({ kind }) => kind !== 'timestamp'),
-    ];
+    this.table = order.map((index) => placed[index]);
   }
 
   /** The schema that `json` (of a segment or a tape file) says. @throws TapeError `CORRUPT` */
@@ -181,15 +179,13 @@ export function defineSchema<const F extends Fields>(name: string, ...fields: F)
 
 export const isVarying = ({ kind }: Field): boolean => kind === 'text' || kind === 'bytes';
 
-/** Bytes of the field table that `writeFieldTable` writes for this schema. */
-export const fieldTableBytes = (schema: Schema): number => schema.table.length * FIELD_BYTES;
-
 /** Writes the kernels' field table at `at`. */
 export function writeFieldTable(schema: Schema, view: DataView, at: number): void {
-  schema.table.forEach(({ kindNumber, scale, offset }, i) => {
+  schema.table.forEach(({ kindNumber, scale, width, offset }, i) => {
     const entry = at + i * FIELD_BYTES;
     view.setUint8(entry + FIELD_KIND, kindNumber);
     view.setUint8(entry + FIELD_SCALE, scale);
+    view.setUint8(entry + FIELD_BITS, 8 * width);
     view.setUint32(entry + FIELD_OFFSET, offset, true);
     view.setFloat64(entry + FIELD_MULTIPLIER, 10 ** scale, true);
   });

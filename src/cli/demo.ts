@@ -81,7 +81,7 @@ export async function run(args: string[]): Promise<number> {
   if (options.feed !== undefined) await checkFeedFile(options.feed);
   const directory = await makeDirectory(options.dir);
   const temporary = options.dir === undefined;
-  const remove = { recursive: true, force: true } as const;
+  const remove = { recursive: true, force: true, maxRetries: 3 } as const;
   const interrupt = new Interrupt(() => {
     if (temporary) rmSync(directory, remove);
   });
@@ -89,7 +89,7 @@ export async function run(args: string[]): Promise<number> {
   try {
     result = await new Demo(options, directory, interrupt).run();
   } finally {
-    if (temporary) await rm(directory, { ...remove, maxRetries: 3 });
+    if (temporary) await rm(directory, remove);
     interrupt.dispose();
   }
   if (commandLine.flag('json')) process.stdout.write(`${JSON.stringify(result)}\n`);

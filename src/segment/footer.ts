@@ -10,6 +10,7 @@
 //
 // Entries beyond 512 KiB are hashed in pieces of that, the hash of each the seed of the next; the first seed is 0.
 //            12 u32 entries             32 u64 file bytes
+import { MAX_BLOCK_RECORDS } from '../block/header.js';
 import { hash64 } from '../hash.js';
 
 export const FOOTER_MAGIC = 'TTFOOTR1';
@@ -98,5 +99,8 @@ export function decodeFooter(
       headerChecksum: view.getBigUint64(at + 48, true),
     });
   }
-  return { entries, offset };
+  // Readers make room by these numbers.
+  const possible = (entry: BlockEntry) =>
+    entry.offset + entry.blockBytes <= offset && entry.count > 0 && entry.count <= MAX_BLOCK_RECORDS;
+  return entries.every(possible) ? { entries, offset } : null;
 }
