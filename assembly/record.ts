@@ -89,6 +89,8 @@ const COARSE: f64 = 8796093022208.0;
 
 /** `rounded`, or a neighbour of it, of which `value` is the nearest double; NaN where there is none. */
 function exactDecimal(value: f64, multiplier: f64, rounded: f64): f64 {
+  // The largest share their doubles: one that may be kept is tried before one that may not.
+  rounded = min<f64>(max<f64>(rounded, -MAX_SAFE), MAX_SAFE);
   if (rounded / multiplier == value) return rounded;
   if ((rounded - 1) / multiplier == value) return rounded - 1;
   if ((rounded + 1) / multiplier == value) return rounded + 1;
