@@ -175,6 +175,18 @@ describe('a captured feed', () => {
     expect(await demo('--feed', file, '--records', '5000000')).toMatchObject({ events: 3000, lost: 0 });
   });
 
+  test('with more for one collector than it decodes ahead, and little for the other', async () => {
+    const levels = Array.from({ length: 100 }, (_, i) => [`${i}.5`, '1.125']);
+    const depth = (i: number) =>
+      `17231612550881${80000 + i} ${JSON.stringify({ data: { e: 'depthUpdate', s: 'A', u: i, T: i, b: levels, a: levels } })}`;
+    const file = write(Array.from({ length: 2000 }, (_, i) => (i % 2 === 0 ? depth(i) : trade(i))));
+    const result = await demo('--feed', file, '--collectors', '2');
+    expect(result).toMatchObject({ events: 201_000, lost: 0, duplicated: 0, digestsEqual: true });
+    expect(result.kinds).toEqual({ trade: 1000, quote: 0, level: 200_000 });
+    const cut = await demo('--feed', file, '--collectors', '2', '--records', '100123');
+    expect(cut).toMatchObject({ events: 100_123, lost: 0, duplicated: 0, digestsEqual: true });
+  });
+
   test('what it holds besides is counted and told', async () => {
     const lines = Array.from({ length: 40 }, (_, i) => trade(i + 1));
     lines[23] = 'what is this';
