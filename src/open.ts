@@ -16,7 +16,7 @@ import { Catalog } from './segment/catalog.js';
 import { DirectoryStorageNode } from './storage/directory.js';
 import { writeTapeFile } from './storage/identity.js';
 import { Replicator } from './storage/replicator.js';
-import { checkWritable, claimDirectories, makeDirectories, type Survey, survey } from './storage/survey.js';
+import { checkWritable, claimDirectories, makeDirectory, type Survey, survey } from './storage/survey.js';
 import { Tape } from './tape.js';
 
 /** Options of a tape that is only read. */
@@ -67,7 +67,8 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
   const provisional = memoryMap(schema, { ...mapSizes, symbolCapacity: options.maxSymbols });
   checkWritable(before, options.segmentBytes + provisional.laneStride + provisional.symbolWindowBytes);
 
-  makeDirectories(before);
+  // The others once there is nothing more that may be refused.
+  makeDirectory(before.journal);
   const lock = runtime.lock(path.join(before.journal, 'lock'));
   let journal: Journal | undefined;
   let flusher: RemoteFlusher | undefined;
@@ -83,6 +84,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     const plan = planRecovery(input);
     checkSegmentSchemas(schema, catalog);
 
+    for (const directory of found.directories) makeDirectory(directory);
     const epoch = nextEpoch(found, catalog, plan.lanes);
     writeTapeFile(found.journal, { tapeId, epoch, schema });
     claimDirectories(found, tapeId);

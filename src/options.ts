@@ -63,10 +63,10 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
   }
   for (const directory of storage) checkPath('storage', directory);
   if (journal !== undefined) checkPath('journal', journal);
-  const compression = options.compression ?? { zstd: 1 };
+  let compression = options.compression ?? { zstd: 1 };
   if (compression !== 'off') {
     if (typeof compression !== 'object') refuse('compression', compression, "'off' or { zstd: 1 to 19 }");
-    whole('compression.zstd', compression.zstd, 1, 1, 19);
+    compression = { zstd: whole('compression.zstd', compression.zstd, 1, 1, 19) };
   }
   if (options.laneBytes !== undefined) whole('laneBytes', options.laneBytes, 0, 64 * 1024, 1024 ** 3);
   return {

@@ -191,13 +191,13 @@ export function writeFieldTable(schema: Schema, view: DataView, at: number): voi
   });
 }
 
-const NAME = /^[A-Za-z_][A-Za-z0-9_-]{0,62}$/;
+const NAME = /^(?!__proto__$)[A-Za-z_][A-Za-z0-9_-]{0,62}$/;
 
 function checkSchema(name: unknown, fields: Fields): void {
   const refuse = (message: string, fieldName?: string) => {
     throw new TapeError('BAD_SCHEMA', message, { field: fieldName });
   };
-  const rule = 'a name is a letter or _, then up to 62 letters, digits, _ or -';
+  const rule = 'a name is a letter or _, then up to 62 letters, digits, _ or -, and not __proto__';
   if (typeof name !== 'string' || !NAME.test(name)) refuse(`schema name ${JSON.stringify(name)}: ${rule}`);
   if (fields.length > MAX_FIELDS) refuse(`schema ${name}: ${fields.length} fields, at most ${MAX_FIELDS}`);
   const names = new Set<string>();

@@ -92,20 +92,21 @@ export function checkWritable({ directories, journal }: Survey, needBytes: numbe
     };
     const stat = statSync(existing);
     if (!stat.isDirectory()) refuse(`${existing} is a file, not a directory: give another path`);
-    const user = process.getuid?.();
+    const user = ask(() => process.getuid?.());
     if (existing === directory && user !== undefined && user !== 0 && stat.uid !== user) {
       refuse(`it belongs to user ${stat.uid} and this is user ${user}: run as its owner, or give it over with chown`);
     }
     try {
-      accessSync(existing, constants.W_OK | constants.X_OK);
+      ask(() => accessSync(existing, constants.W_OK | constants.X_OK));
     } catch (cause) {
       refuse(`${existing} can't be written: check its owner and mode`, cause);
     }
-    const { bavail, bsize } = statfsSync(existing);
-    if (bavail * bsize < needBytes) {
+    const space = ask(() => statfsSync(existing));
+    const free = space === undefined ? Infinity : space.bavail * space.bsize;
+    if (free < needBytes) {
       throw new TapeError(
         'DISK_FULL',
-        `${directory}: ${Math.floor((bavail * bsize) / 1024 ** 2)} MiB free, ${Math.ceil(needBytes / 1024 ** 2)} MiB needed: ` +
+        `${directory}: ${Math.floor(free / 1024 ** 2)} MiB free, ${Math.ceil(needBytes / 1024 ** 2)} MiB needed: ` +
           'make room on its disk, or lower segmentBytes or capacity',
         { path: directory, storageNode: directory },
       );
@@ -113,14 +114,22 @@ export function checkWritable({ directories, journal }: Survey, needBytes: numbe
   }
 }
 
-/** Makes the directories that are missing. */
-export function makeDirectories({ directories, journal }: Survey): void {
-  for (const directory of [...directories, journal]) {
-    try {
-      mkdirSync(directory, { recursive: true });
-    } catch (cause) {
-      throw ioError(cause, directory, 'make the directory');
-    }
+/** What the system answers; undefined where the runtime may not ask it. Writing then shows. */
+function ask<T>(question: () => T): T | undefined {
+  try {
+    return question();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) return undefined;
+    throw error;
+  }
+}
+
+/** Makes the directory where there is none. */
+export function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (cause) {
+    throw ioError(cause, directory, 'make the directory');
   }
 }
 
