@@ -2,6 +2,7 @@ import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import {
   LANE_CAPACITY,
+  LANE_HEAD,
   LANE_HEADER_BYTES,
   LANE_TAIL,
   SYMBOL_BYTES,
@@ -25,7 +26,9 @@ export class BufferedJournal {
   readonly #view: DataView;
   readonly #words: BigInt64Array;
   readonly #files = new Map<string, number>();
+  /** By lane, as its file says. */
   readonly #persisted: bigint[];
+  readonly #released: bigint[];
   #symbols: number;
 
   constructor(memory: WebAssembly.Memory, map: MemoryMap, directory: string, epoch: number) {
@@ -36,6 +39,7 @@ export class BufferedJournal {
     this.#view = new DataView(memory.buffer);
     this.#words = new BigInt64Array(memory.buffer);
     this.#persisted = new Array(map.laneCount).fill(0n);
+    this.#released = new Array(map.laneCount).fill(0n);
     this.#symbols = this.#view.getUint32(SYMBOLS + SYMBOL_COUNT, true);
   }
 
@@ -45,7 +49,9 @@ export class BufferedJournal {
       const at = this.#map.lanes + lane * this.#map.laneStride;
       if (this.#view.getBigUint64(at + LANE_CAPACITY, true) === 0n) continue;
       const tail = Atomics.load(this.#words, (at + LANE_TAIL) >> 3);
-      if (tail > this.#persisted[lane]) tails.push({ lane, at, tail });
+      // Its `head` too, also where nothing was appended since: recovery looks for all behind it.
+      const head = this.#view.getBigUint64(at + LANE_HEAD, true);
+      if (tail > this.#persisted[lane] || head > this.#released[lane]) tails.push({ lane, at, tail });
     }
     // After the tails were read: every symbol that a record before them uses is in the table by now.
     this.#persistSymbols();
@@ -80,6 +86,7 @@ export class BufferedJournal {
     new DataView(header.buffer).setBigUint64(LANE_TAIL, tail, true);
     this.#write(file, header, 0);
     this.#persisted[lane] = tail;
+    this.#released[lane] = new DataView(header.buffer).getBigUint64(LANE_HEAD, true);
   }
 
   #write(file: string, bytes: Uint8Array, offset: number): void {

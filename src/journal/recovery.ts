@@ -30,7 +30,7 @@ import {
 } from '../../assembly/layout.js';
 import { BlockDecoder, DamagedBlock } from '../block/decoder.js';
 import { BlockEncoder } from '../block/encoder.js';
-import type { LaneRange } from '../block/header.js';
+import type { BlockHeader, LaneRange } from '../block/header.js';
 import { assert } from '../errors.js';
 import { Flusher } from '../flush/flusher.js';
 import { instantiateKernels, sharedMemory } from '../kernels.js';
@@ -276,28 +276,38 @@ interface Run {
 
 const keyOf = ({ epoch, lane }: { epoch: number; lane: number }) => `${epoch}-${lane}`;
 
-/** Positions of each lane that blocks hold. */
+/** Positions of each lane that blocks hold, from its `head` on. */
 function heldRanges(catalog: Catalog, lanes: readonly FoundLane[]): Map<string, LaneRange[]> {
   const held = new Map<string, LaneRange[]>(lanes.map((lane) => [keyOf(lane), []]));
-  // Blocks are made in the order of their lanes' records, so only the newest ones can hold what lanes still do: as many records as
-  // fit the lanes. 24 bytes is the shortest record.
-  let records = lanes.reduce((sum, { capacity }) => sum + capacity / 24, 0);
-  for (let i = catalog.blocks.length - 1; i >= 0 && records > 0; i--) {
-    const block = catalog.blocks[i];
-    records -= block.count;
-    for (const copy of block.copies) {
-      const reader = new SegmentReader(copy.path);
-      try {
-        const header = reader.blockHeader(copy.offset);
-        if (typeof header === 'string') continue;
-        for (const range of header.laneRanges) held.get(keyOf(range))?.push(range);
-        break;
-      } finally {
-        reader.close();
-      }
+  /** Lanes of which older blocks may hold more. */
+  const open = new Map(lanes.map((lane) => [keyOf(lane), lane]));
+  for (let i = catalog.blocks.length - 1; i >= 0 && open.size > 0; i--) {
+    const header = headerOf(catalog.blocks[i]);
+    if (header === null) continue;
+    // No lane is in a block of a session before its own.
+    for (const [key, { epoch }] of open) if (epoch > header.epoch) open.delete(key);
+    for (const range of header.laneRanges) {
+      const key = keyOf(range);
+      held.get(key)?.push(range);
+      // In the blocks of its own session a lane's ranges follow on each other.
+      const lane = open.get(key);
+      if (lane !== undefined && lane.epoch === header.epoch && range.from <= lane.head) open.delete(key);
     }
   }
   return held;
+}
+
+function headerOf({ copies }: CatalogBlock): BlockHeader | null {
+  for (const copy of copies) {
+    const reader = new SegmentReader(copy.path);
+    try {
+      const header = reader.blockHeader(copy.offset);
+      if (typeof header !== 'string') return header;
+    } finally {
+      reader.close();
+    }
+  }
+  return null;
 }
 
 /** The positions of a lane whose records may not be in blocks. */

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync, realpathSync, statfsSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, realpathSync, rmdirSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { TapeError } from '../errors.js';
 import { ioError } from '../io.js';
@@ -98,6 +98,7 @@ export function checkWritable({ directories, journal }: Survey, needBytes: numbe
     }
     try {
       ask(() => accessSync(existing, constants.W_OK | constants.X_OK));
+      checkChangeable(existing);
     } catch (cause) {
       refuse(`${existing} can't be written: check its owner and mode`, cause);
     }
@@ -111,6 +112,15 @@ export function checkWritable({ directories, journal }: Survey, needBytes: numbe
         { path: directory, storageNode: directory },
       );
     }
+  }
+}
+
+/** Not all runtimes' `accessSync` sees that a file system is read-only. Removing what isn't there does, and changes nothing. */
+function checkChangeable(directory: string): void {
+  try {
+    rmdirSync(path.join(directory, `.${crypto.randomUUID()}`));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EROFS') throw error;
   }
 }
 
