@@ -98,7 +98,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     const nodes = found.directories.map(
       (directory, ordinal) => new DirectoryStorageNode(directory, { runtime, mapped: null }, { ...session, ordinal }),
     );
-    const replicator = new Replicator(nodes, options.redundancy, options.random, () => performance.now());
+    const replicator = new Replicator(nodes, options.redundancy, Math.random, () => performance.now());
     const recovery = await recover(input, plan, replicator, epoch);
     await replicator.close(true);
     if (recovery.damagedBytes > 0) {

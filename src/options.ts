@@ -40,8 +40,6 @@ export interface TapeOptions {
   laneBytes?: number;
   /** Distinct symbols that the tape can hold. Default 65,536. */
   maxSymbols?: number;
-  /** Random numbers from 0 up to 1, for placement. Default `Math.random`. */
-  random?: () => number;
   /** Told of what is amiss and not fatal. Default: `console.warn`. */
   onWarning?: (message: string) => void;
 }
@@ -84,7 +82,6 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
     segmentMaxAgeMs: whole('segmentMaxAgeMs', options.segmentMaxAgeMs, 3_600_000, 1, 2 ** 31),
     laneBytes: options.laneBytes,
     maxSymbols: whole('maxSymbols', options.maxSymbols, 65_536, 1, 4_194_304),
-    random: callable('random', options.random, Math.random),
     onWarning: callable('onWarning', options.onWarning, (message) => console.warn(`ticktape: ${message}`)),
   };
 }
@@ -104,7 +101,6 @@ const KNOWN = new Set<string>([
   'segmentMaxAgeMs',
   'laneBytes',
   'maxSymbols',
-  'random',
   'onWarning',
   'readOnly',
 ] satisfies (keyof TapeOptions | 'readOnly')[]);

@@ -29,7 +29,7 @@ export interface BlockOrigin {
   laneRanges: LaneRange[];
 }
 
-/** A chunk is kept compressed where that takes off an eighth or more. zstd is two thirds of what a block costs to make. */
+/** A chunk is kept compressed where that takes off an eighth or more. zstd is most of what a block costs to make. */
 const PAYS_SHIFT = 3;
 /** Where it didn't, it isn't tried again for so many blocks. */
 const TRY_AGAIN_BLOCKS = 15;

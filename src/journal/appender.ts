@@ -120,7 +120,7 @@ export class Appender<F extends Fields = Fields> {
 
   /**
    * The append function of this schema, written out: one kernel call with the values as arguments, no loop, no array, no
-   * allocation. A generic one over rest parameters takes three times as long.
+   * allocation.
    */
   #compile(): Append<F> {
     const { fields, table, varying, recordBytes } = this.#schema;
