@@ -15,7 +15,7 @@ import {
 } from 'ticktape';
 import { expect, onTestFinished } from 'vitest';
 import { LANE_CAPACITY, LANE_DRAINED, LANE_HEAD, LANE_HEADER_BYTES, LANE_TAIL } from '../../dist/assembly/layout.js';
-import { copyOf, scratch } from './scratch.js';
+import { copyInto, copyOf, lastingScratch, scratch } from './scratch.js';
 import { readAll } from './tape.js';
 
 export const trade = defineSchema('trade', timestamp('ts'), u8('lane'), symbol('s'), decimal('price', 2), u32('n'));
@@ -29,6 +29,21 @@ export const RECORD_BYTES = 48;
 export const storageOf = (root: string, nodes: number) =>
   Array.from({ length: nodes }, (_, i) => path.join(root, `d${i}`));
 
+type LiveOptions = Partial<TapeOptions> & { nodes?: number; lanes?: number; root?: string };
+
+/** What is left of a tape whose process is killed after `build`: for the tests of a file, each to copy. */
+export async function crashedTape(
+  build: (live: LiveTape) => void | Promise<void>,
+  options: LiveOptions = {},
+): Promise<string> {
+  const [root, left] = [lastingScratch(), lastingScratch()];
+  const live = await LiveTape.openIn(root, options);
+  await build(live);
+  copyInto(root, left);
+  await live.tape.close();
+  return left;
+}
+
 /** A tape that never flushes by itself, and whose directories can be copied at any moment. */
 export class LiveTape {
   readonly root: string;
@@ -40,11 +55,18 @@ export class LiveTape {
   private constructor(root: string, tape: Tape<TradeFields>) {
     this.root = root;
     this.tape = tape;
-    onTestFinished(() => tape.close());
   }
 
-  static async open(options: Partial<TapeOptions> & { nodes?: number; lanes?: number; root?: string } = {}) {
-    const { nodes = 2, lanes = 1, root = scratch(), ...rest } = options;
+  /** One that is closed with the test. */
+
+  static async open(options: LiveOptions = {}): Promise<LiveTape> {
+    const live = await LiveTape.openIn(options.root ?? scratch(), options);
+    onTestFinished(() => live.tape.close());
+    return live;
+  }
+
+  static async openIn(root: string, options: LiveOptions): Promise<LiveTape> {
+    const { nodes = 2, lanes = 1, root: _, ...rest } = options;
     const live = new LiveTape(
       root,
       await openTape(trade, {
@@ -65,12 +87,18 @@ export class LiveTape {
 
   /** Appends the next `count` records, to the lanes in turn. */
   append(count: number): void {
-    for (let i = 0; i < count; i++) {
-      const lane = Number(this.#time) % this.#appenders.length;
-      const n = this.#counts[lane] ?? 0;
-      this.#counts[lane] = n + 1;
-      this.#appenders[lane](this.#time++, lane, `S${n % 4}`, n / 100, n);
-    }
+    for (let i = 0; i < count; i++) this.#next(Number(this.#time) % this.#appenders.length);
+  }
+
+  /** Appends the next `count` records of one lane. */
+  appendTo(lane: number, count: number): void {
+    for (let i = 0; i < count; i++) this.#next(lane);
+  }
+
+  #next(lane: number): void {
+    const n = this.#counts[lane] ?? 0;
+    this.#counts[lane] = n + 1;
+    this.#appenders[lane](this.#time++, lane, `S${n % 4}`, n / 100, n);
   }
 
   /** What would be left if the process were killed now. */

@@ -38,7 +38,7 @@ export function copyOf(directory: string): string {
   return copy;
 }
 
-function copyInto(from: string, to: string): void {
+export function copyInto(from: string, to: string): void {
   mkdirSync(to, { recursive: true });
   const entries = readdirSync(from, { withFileTypes: true });
   entries.sort((a, b) => Number(b.isDirectory()) - Number(a.isDirectory()) || (a.name < b.name ? -1 : 1));

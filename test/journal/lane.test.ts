@@ -148,12 +148,12 @@ describe('a ring behaves as a queue of what was appended', () => {
         seen.fulls += fulls;
         seen.tooLarge += tooLarge;
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
     // The walk got where it was meant to.
-    expect(seen.laps).toBeGreaterThan(100);
-    expect(seen.fulls).toBeGreaterThan(100);
-    expect(seen.tooLarge).toBeGreaterThan(10);
+    expect(seen.laps).toBeGreaterThan(50);
+    expect(seen.fulls).toBeGreaterThan(50);
+    expect(seen.tooLarge).toBeGreaterThan(5);
   });
 
   test('with 8 bytes left at its end, which belong to nothing', () => {

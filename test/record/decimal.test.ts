@@ -36,7 +36,7 @@ test('a decimal is kept as the integer of its last place, and reads back as the 
         if (!shared) expect(kept).toBe(n);
       }
     }),
-    { numRuns: 3000 },
+    { numRuns: 2000 },
   );
 });
 

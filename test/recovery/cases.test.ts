@@ -5,6 +5,7 @@ import { SYMBOL_BYTES, SYMBOL_HEADER_BYTES } from '../../dist/assembly/layout.js
 import { segmentName } from '../../dist/src/segment/catalog.js';
 import {
   capacityOf,
+  crashedTape,
   edit,
   expectRedundant,
   forgetRelease,
@@ -19,11 +20,23 @@ import {
   trade,
   upTo,
 } from '../helpers/crashed.js';
-import { filesOf, snapshot } from '../helpers/scratch.js';
+import { copyOf, filesOf, snapshot } from '../helpers/scratch.js';
 import { withReader } from '../helpers/segments.js';
 import { reopen } from '../helpers/tape.js';
 
 // The cases at the top of src/journal/recovery.ts, by their names.
+
+/** 30 records: in a lane only; in a block; the first 20 in a block. */
+const published = await crashedTape((live) => live.append(30));
+const sealed = await crashedTape(async (live) => {
+  live.append(30);
+  await live.tape.flush();
+});
+const halfSealed = await crashedTape(async (live) => {
+  live.append(20);
+  await live.tape.flush();
+  live.append(10);
+});
 
 const NOTHING = { lanes: 0, records: 0, damagedBytes: 0, openBlocks: 0, tornCopies: 0, copiesMade: 0 };
 const segmentsOf = (root: string) => filesOf(root, /segment-\d{8}\.ttseg$/);
@@ -80,10 +93,7 @@ test('segment-open: its blocks are checked whole, then a footer closes it', asyn
 
 describe('block-torn', () => {
   async function oneBlock(): Promise<string> {
-    const live = await LiveTape.open();
-    live.append(30);
-    await live.tape.flush();
-    const root = live.copy();
+    const root = copyOf(sealed);
     // Killed while it was being written: the lane has not let go of its records.
     forgetRelease(root);
     return root;
@@ -161,9 +171,7 @@ describe('block-too-few: its bytes are put on others', () => {
 });
 
 test('segment-unfinished: removed', async () => {
-  const live = await LiveTape.open();
-  live.append(30);
-  const root = live.copy();
+  const root = copyOf(published);
   for (const node of ['d0', 'd1']) writeFileSync(path.join(root, node, `${segmentName(9)}.tmp`), 'TTSEGMT1');
   const { report } = await recoverAll(root, upTo(30));
   expect(report).toEqual({ ...NOTHING, lanes: 1, records: 30 });
@@ -195,11 +203,24 @@ describe('lane-empty: removed', () => {
   });
 });
 
+test('lane-empty: removed, also where many blocks of other lanes came since', async () => {
+  const live = await LiveTape.open({ lanes: 2, capacity: 1000 });
+  live.appendTo(1, 10);
+  for (let i = 0; i < 6; i++) {
+    await live.tape.flush();
+    live.appendTo(0, 2000);
+  }
+  await live.tape.flush();
+  const root = live.copy();
+  // A power cut may leave an old head.
+  forgetRelease(root);
+  const { report } = await recoverAll(root, upTo(12_000), upTo(10));
+  expect(report).toMatchObject({ lanes: 2, records: 0, damagedBytes: 0 });
+});
+
 describe('lane-published: made into blocks, then removed', () => {
   test('of one lane', async () => {
-    const live = await LiveTape.open();
-    live.append(30);
-    const { report } = await recoverAll(live.copy(), upTo(30));
+    const { report } = await recoverAll(copyOf(published), upTo(30));
     expect(report).toEqual({ ...NOTHING, lanes: 1, records: 30 });
   });
 
@@ -250,11 +271,7 @@ describe('lane-published: made into blocks, then removed', () => {
 
 describe('lane-half-sealed: only the others are', () => {
   test('where the first ones are in a block', async () => {
-    const live = await LiveTape.open();
-    live.append(20);
-    await live.tape.flush();
-    live.append(10);
-    const root = live.copy();
+    const root = copyOf(halfSealed);
     forgetRelease(root);
     const { report } = await recoverAll(root, upTo(30));
     expect(report).toEqual({ ...NOTHING, lanes: 1, records: 10, openBlocks: 1 });
@@ -274,18 +291,14 @@ describe('lane-half-sealed: only the others are', () => {
 
 describe('lane-ahead-of-tail: as published ones', () => {
   test.each([0, 1, 29])('with the tail behind record %i', async (records) => {
-    const live = await LiveTape.open();
-    live.append(30);
-    const root = live.copy();
+    const root = copyOf(published);
     setTail(laneFiles(root)[0], records * RECORD_BYTES);
     const { report } = await recoverAll(root, upTo(30));
     expect(report).toEqual({ ...NOTHING, lanes: 1, records: 30 });
   });
 
   test('up to the first hole', async () => {
-    const live = await LiveTape.open();
-    live.append(30);
-    const root = live.copy();
+    const root = copyOf(published);
     const [file] = laneFiles(root);
     setTail(file, 10 * RECORD_BYTES);
     edit(file, (bytes) => recordIn(bytes, 20).fill(0));
@@ -314,9 +327,7 @@ describe('lane-torn: stepped over to the next whole one, and counted', () => {
     ['all of it', (record) => record.fill(0)],
     ['all of it, by noise', (record) => record.fill(0x5a)],
   ])('a record that lost %s', async (_, damage) => {
-    const live = await LiveTape.open();
-    live.append(30);
-    const root = live.copy();
+    const root = copyOf(published);
     edit(laneFiles(root)[0], (bytes) => {
       damage(recordIn(bytes, 7));
     });
@@ -340,11 +351,7 @@ describe('lane-torn: stepped over to the next whole one, and counted', () => {
   });
 
   test('what is damaged but in a block is not counted', async () => {
-    const live = await LiveTape.open();
-    live.append(20);
-    await live.tape.flush();
-    live.append(10);
-    const root = live.copy();
+    const root = copyOf(halfSealed);
     forgetRelease(root);
     edit(laneFiles(root)[0], (bytes) => recordIn(bytes, 7).fill(0));
     const { report } = await recoverAll(root, upTo(30));
@@ -353,9 +360,7 @@ describe('lane-torn: stepped over to the next whole one, and counted', () => {
 });
 
 test('lane-nameless: as torn', async () => {
-  const live = await LiveTape.open();
-  live.append(30);
-  const root = live.copy();
+  const root = copyOf(published);
   // S3 is the fourth that was entered; seven of the thirty have it.
   const [symbols] = filesOf(root, /symbols\.ttsym$/);
   edit(symbols, (bytes) =>
@@ -370,18 +375,14 @@ test('lane-nameless: as torn', async () => {
 });
 
 test('lane-unfinished: removed', async () => {
-  const live = await LiveTape.open();
-  live.append(30);
-  const root = live.copy();
+  const root = copyOf(published);
   writeFileSync(path.join(root, 'd0', 'journal', 'lane-1-7.ttlane.tmp'), 'TTLANE01');
   const { report } = await recoverAll(root, upTo(30));
   expect(report).toEqual({ ...NOTHING, lanes: 1, records: 30 });
 });
 
 test('files of other names are left alone', async () => {
-  const live = await LiveTape.open();
-  live.append(30);
-  const root = live.copy();
+  const root = copyOf(published);
   const others = ['d0/notes.txt', 'd0/segment-1.ttseg', 'd0/journal/lane-x.ttlane', 'd1/segment-00000001.ttseg.bak'];
   for (const name of others) writeFileSync(path.join(root, name), 'mine');
   const before = snapshot(root, { times: true });

@@ -26,7 +26,7 @@ test('three producers in threads of their own: every record, once, in the order 
   const storage = scratch();
   const tape = await openTape(produced, { storage: [storage], capacity: 2000, laneBytes: LANE });
   const producers = [1, 2, 3].map(
-    (producer) => new Producer({ handle: tape.appenderHandle(), producer, count: 20_000, leave: producer === 2 }),
+    (producer) => new Producer({ handle: tape.appenderHandle(), producer, count: 12_000, leave: producer === 2 }),
   );
   await Promise.all(producers.map(({ ready }) => ready));
   let done = false;
@@ -42,33 +42,33 @@ test('three producers in threads of their own: every record, once, in the order 
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   for (const outcome of await outcomes) {
-    expect(outcome).toEqual({ appended: 20_000, dropped: 0, error: null, last: 19_999 });
+    expect(outcome).toEqual({ appended: 12_000, dropped: 0, error: null, last: 11_999 });
   }
   await tape.flush();
-  expect(tape.stats().records).toBe(60_000);
+  expect(tape.stats().records).toBe(36_000);
   await tape.close();
   const numbers = await numbersOf(storage);
   expect([...numbers.keys()].sort()).toEqual([1, 2, 3]);
-  for (const found of numbers.values()) expect(found).toEqual(upTo(20_000));
+  for (const found of numbers.values()) expect(found).toEqual(upTo(12_000));
 });
 
 test('a lane that is full waits: a producer that is faster than the flusher loses nothing', async () => {
   const storage = scratch();
   const tape = await openTape(produced, { storage: [storage], capacity: 16, laneBytes: LANE, onFull: 'wait' });
-  for (let n = 0; n < 20_000; n++) tape.append(BigInt(n), 5, `S${n % 300}`, n, new Uint8Array(5));
+  for (let n = 0; n < 12_000; n++) tape.append(BigInt(n), 5, `S${n % 300}`, n, new Uint8Array(5));
   await tape.close();
-  expect((await numbersOf(storage)).get(5)).toEqual(upTo(20_000));
+  expect((await numbersOf(storage)).get(5)).toEqual(upTo(12_000));
 });
 
 test('or drops, counted, and the rest is intact', async () => {
   const storage = scratch();
   const tape = await openTape(produced, { storage: [storage], capacity: 16, laneBytes: LANE, onFull: 'drop' });
   const kept: number[] = [];
-  for (let n = 0; n < 20_000; n++) {
+  for (let n = 0; n < 12_000; n++) {
     if (tape.append(BigInt(n), 5, `S${n % 300}`, n, new Uint8Array(5)) >= 0) kept.push(n);
   }
-  const dropped = 20_000 - kept.length;
-  // 60 KiB of ring hold 1,000 records; draining 20,000 in blocks of 16 takes far longer than this loop.
+  const dropped = 12_000 - kept.length;
+  // 60 KiB of ring hold 1,000 records; draining 12,000 in blocks of 16 takes far longer than this loop.
   expect(dropped).toBeGreaterThan(0);
   expect(kept.length).toBeGreaterThan(0);
   expect(tape.stats().lanes[0].drops).toBe(BigInt(dropped));
