@@ -21,6 +21,9 @@ export function scratch(): string {
   return directory;
 }
 
+/** The path of a file that is not there yet, in a directory that goes with the test. */
+export const scratchFile = (name: string): string => path.join(scratch(), name);
+
 /** One that goes with the test file, or with the `describe` that it is called in. */
 export function lastingScratch(): string {
   const directory = mkdtempSync(path.join(tmpdir(), 'ticktape-test-'));

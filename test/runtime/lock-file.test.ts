@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { lockByFile } from '../../runtimes/lock-file.js';
 import { parseHolder, thisProcess } from '../../runtimes/lock-holder.js';
-import { scratchFile } from './scratch.js';
+import { scratchFile } from '../helpers/scratch.js';
 
 // The lock for where there is no FFI: a file that names its holder. With live processes it is tested in runtime.test.ts.
 

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { bindLibc, byOs, type Ffi, type Libc } from '../../runtimes/libc.js';
 import { posixAllocate, posixMapper, posixTryLock } from '../../runtimes/posix.js';
-import { scratchFile } from './scratch.js';
+import { scratchFile } from '../helpers/scratch.js';
 
 // macOS can't be run where ticktape is built. What can be checked without it is: its constants, and that the calls which are
 // made differently there are made so, by a C library that only writes down what it is asked.

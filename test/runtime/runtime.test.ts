@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { TapeError } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
 import { describe, expect, test } from 'vitest';
+import { scratchFile } from '../helpers/scratch.js';
 import { Child, inChild } from './child.js';
-import { scratchFile } from './scratch.js';
 
 const KIB = 1024;
 const PAGE = 64 * KIB;
