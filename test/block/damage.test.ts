@@ -266,6 +266,24 @@ describe('a header that lies under a right checksum', () => {
     expect(decodeBlockHeader(bytes)).toMatch(/records/);
   });
 
+  test('chunks that overlap, leave a hole, or do not reach the end of the block, make no header', () => {
+    const { chunks, blockBytes } = block.header;
+    const lies: [at: number, value: number][] = [
+      [128 + 24 + 48 + 8, chunks[1].offset + 8],
+      [128 + 24 + 48 + 8, chunks[0].offset],
+      [128 + 24 + 8, 8],
+      [128 + 24 + 48 * (chunks.length - 1) + 12, chunks.at(-1)!.storedBytes + 8],
+      [72, blockBytes + 8],
+      [72, blockBytes - 8],
+    ];
+    for (const [at, value] of lies) {
+      const bytes = block.bytes.slice();
+      new DataView(bytes.buffer).setUint32(at, value, true);
+      resealHeader(bytes, peekHeaderBytes(bytes));
+      expect(typeof decodeBlockHeader(bytes)).toBe('string');
+    }
+  });
+
   test('lengths of texts that add up to other than their bytes are damage', () => {
     // Those of two texts, 0 and 5, are not worth packing: plain 32-bit words.
     const two = blockOf(schema, rowsOf(2));

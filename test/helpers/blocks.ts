@@ -5,7 +5,7 @@ import { BlockEncoder } from '../../dist/src/block/encoder.js';
 import type { BlockHeader, LaneRange } from '../../dist/src/block/header.js';
 import { hash64 } from '../../dist/src/hash.js';
 import { columnOf } from '../../dist/src/read/batch.js';
-import { Bench, type BenchOptions, EPOCH, TAPE_ID } from './bench.js';
+import { Bench, type BenchOptions, DIRT, EPOCH, TAPE_ID } from './bench.js';
 import type { Value } from './records.js';
 
 export const zstd = await runtime.zstd();
@@ -33,6 +33,8 @@ export function blockOf(
     const { drained } = bench.counters(lane);
     if (drained > 0n) laneRanges.push({ epoch: EPOCH, lane, from: 0n, to: drained });
   }
+  // So that a byte that should have been written shows.
+  bench.bytes.fill(DIRT, bench.map.block, bench.map.blockEnd);
   const encoder = new BlockEncoder(schema, bench.kernels, bench.memory, bench.map, zstd, compression);
   const { header, bytes } = encoder.encode({ tapeId: TAPE_ID, sequence, epoch: EPOCH, laneRanges });
   return { header, bytes: bytes.slice() };

@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { SYMBOL_BYTES, SYMBOL_HEADER_BYTES } from '../../dist/assembly/layout.js';
+import { LANE_SEALED_AT, SYMBOL_BYTES, SYMBOL_HEADER_BYTES } from '../../dist/assembly/layout.js';
 import { segmentName } from '../../dist/src/segment/catalog.js';
 import {
   capacityOf,
@@ -317,6 +317,13 @@ describe('lane-ahead-of-tail: as published ones', () => {
     const { report } = await recoverAll(live.copy(), upTo(records + 500));
     expect(report).toEqual({ ...NOTHING, lanes: 1, openBlocks: 2 });
   });
+});
+
+test('what lies behind the place where a closing tape sealed the lane was answered with CLOSED, and is left out', async () => {
+  const root = copyOf(published);
+  edit(laneFiles(root)[0], (_, view) => view.setBigUint64(LANE_SEALED_AT, BigInt(20 * RECORD_BYTES), true));
+  const { report } = await recoverAll(root, upTo(20));
+  expect(report).toEqual({ ...NOTHING, lanes: 1, records: 20 });
 });
 
 describe('lane-torn: stepped over to the next whole one, and counted', () => {

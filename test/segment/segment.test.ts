@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { TapeError } from 'ticktape';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { BLOCK_MAGIC, peekHeaderBytes } from '../../dist/src/block/header.js';
 import { hash64 } from '../../dist/src/hash.js';
 import { segmentName } from '../../dist/src/segment/catalog.js';
@@ -408,6 +408,44 @@ describe('a segment without a footer, with a torn block in the middle', () => {
 
 describe('a segment that is being written', () => {
   const of = blocks(16, 16, 16);
+
+  test('by positional writes: the magic of a block goes last', () => {
+    const file = segmentFile(scratch());
+    const [{ header, bytes }] = of;
+    const found: Uint8Array[] = [];
+    // The writer takes the magic from it when it is about to write that.
+    class Watched extends Uint8Array<ArrayBuffer> {
+      override subarray(begin?: number, end?: number): Uint8Array<ArrayBuffer> {
+        if (begin === 0 && end === 8) found.push(readFileSync(file).subarray(PAGE));
+        return new Uint8Array(this.buffer, this.byteOffset, this.byteLength).subarray(begin, end);
+      }
+    }
+    writeSegment(buffered(), file, [{ header, bytes: new Watched(bytes.buffer as ArrayBuffer) }], { seal: false });
+    expect(found.length).toBe(1);
+    sameBytes(found[0].subarray(0, 8), new Uint8Array(8));
+    sameBytes(found[0].subarray(8), bytes.subarray(8));
+  });
+
+  test('through a mapping: the magic of a block goes last, in one store', () => {
+    const io = ways[0][1]();
+    const { memory } = io.mapped!;
+    const [{ bytes }] = of;
+    const found: Uint8Array[] = [];
+    const { store } = Atomics;
+    const spy = vi.spyOn(Atomics, 'store').mockImplementation(((array: BigInt64Array, index: number, value: bigint) => {
+      if (array.buffer === memory.buffer)
+        found.push(new Uint8Array(memory.buffer).slice(index * 8, index * 8 + bytes.length));
+      return store(array, index, value);
+    }) as typeof Atomics.store);
+    try {
+      writeSegment(io, segmentFile(scratch()), [of[0]], { seal: false });
+    } finally {
+      spy.mockRestore();
+    }
+    expect(found.length).toBe(1);
+    sameBytes(found[0].subarray(0, 8), new Uint8Array(8));
+    sameBytes(found[0].subarray(8), bytes.subarray(8));
+  });
 
   test('ends, for a reader, at the first block whose magic is not there yet', () => {
     const directory = scratch();

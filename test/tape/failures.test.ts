@@ -67,6 +67,8 @@ describe('a storage node that can not be written', () => {
     expect(error).toBeInstanceOf(TapeError);
     expect(error.message).toContain('1 of 2 storage nodes');
     expect(error.storageNode).toBe(d1);
+    // One copy is there; the lane lets go of nothing until both are.
+    expect(tape.stats().lanes[0].head).toBe(0n);
     // Appending goes on: the lanes keep it.
     for (const n of upTo(30)) tape.append(...rowOf(30 + n));
     while (tape.stats().trouble === null) await pause();
