@@ -147,6 +147,11 @@ export const CURSOR_OFFSET = 24;
 export const CURSOR_SIZE = 28;
 export const CURSOR_BYTES = 32;
 
+// ---- codec --------------------------------------------------------------------------------------------------------------------------
+/** Values that a dictionary holds at most, and slots of the hash table (16 bytes each) that makes one. */
+export const MAX_DICTIONARY = 256;
+export const DICTIONARY_SLOTS = 1024;
+
 // ---- what hot kernels answer below zero ------------------------------------------------------------------------------------------------
 /** No room before `head + capacity`. */
 export const FULL = -1;

@@ -1,11 +1,13 @@
-// Integer columns at their natural width (little-endian, as they lie in records) to i64 values and back:
+// Columns at their natural width (little-endian, as they lie in records) to i64 values and back:
 //
-//   8 bytes   timestamp, decimal, i64, u64 (whose values past 2^63 - 1 are the i64 of the same bits)
-//   4 bytes   symbol, u32 (zero-extended); i32 (sign-extended)
+//   8 bytes   timestamp, decimal, i64; u64, f64 (the i64 of the same bits)
+//   4 bytes   symbol, u32, f32 (its bits) zero-extended; i32 sign-extended
 //   2 bytes   u16; i16
 //   1 byte    u8; i8
 import {
   KIND_DECIMAL,
+  KIND_F32,
+  KIND_F64,
   KIND_I8,
   KIND_I16,
   KIND_I32,
@@ -78,18 +80,20 @@ function widen1(src: usize, count: u32, out: usize, signed: bool): void {
   }
 }
 
-/** Nothing is written for a kind that is no integer. */
+/** Nothing is written for a kind that varies in length. */
 export function widen(src: usize, kind: i32, count: u32, out: usize): void {
   switch (kind) {
     case KIND_TIMESTAMP:
     case KIND_DECIMAL:
     case KIND_I64:
-    case KIND_U64: {
+    case KIND_U64:
+    case KIND_F64: {
       memory.copy(out, src, (<usize>count) << 3);
       break;
     }
     case KIND_SYMBOL:
-    case KIND_U32: {
+    case KIND_U32:
+    case KIND_F32: {
       widen4(src, count, out, false);
       break;
     }
@@ -172,18 +176,20 @@ function narrow1(src: usize, count: u32, out: usize, signed: bool): i32 {
   return lost != 0 ? -1 : 0;
 }
 
-/** Answers 0, or -1 where a value does not fit the kind (`out` is then of no use) or the kind is no integer. */
+/** Answers 0, or -1 where a value does not fit the kind (`out` is then of no use) or the kind varies in length. */
 export function narrow(src: usize, kind: i32, count: u32, out: usize): i32 {
   switch (kind) {
     case KIND_TIMESTAMP:
     case KIND_DECIMAL:
     case KIND_I64:
-    case KIND_U64: {
+    case KIND_U64:
+    case KIND_F64: {
       memory.copy(out, src, (<usize>count) << 3);
       return 0;
     }
     case KIND_SYMBOL:
     case KIND_U32:
+    case KIND_F32:
       return narrow4(src, count, out, false);
     case KIND_I32:
       return narrow4(src, count, out, true);

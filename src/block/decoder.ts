@@ -17,18 +17,31 @@ import {
 import { instantiateKernels, type Kernels, sharedMemory } from '../kernels.js';
 import type { Zstd } from '../runtime.js';
 import { isVarying, type PlacedField, type Schema } from '../schema.js';
+import { ColumnDecoder } from './column-decoder.js';
+import { DamagedBlock } from './damaged.js';
+import { decodeSymbols, unzip } from './entropy.js';
 import {
   type BlockHeader,
   type ChunkEntry,
   COMPRESSION_NONE,
   COMPRESSION_ZSTD,
   decodeBlockHeader,
-  ENCODING_DELTA,
-  ENCODING_PACKED,
-  ENCODING_RAW,
+  ENCODING_PLAIN,
+  ENCODING_PLAN,
   MAX_BLOCK_BYTES,
   peekHeaderBytes,
 } from './header.js';
+import {
+  borrowedBy,
+  OP_CHANGES,
+  OP_CHANGES_OF,
+  OP_DECIMAL,
+  OP_DICTIONARY,
+  OP_REFERENCE,
+  parsePlan,
+  type Step,
+} from './plan.js';
+import { layWorkspace, mostSymbols, SLACK, type Workspace } from './workspace.js';
 
 /** Values of a fixed-width field; symbols as ids. */
 export type Values =
@@ -46,8 +59,7 @@ export type Values =
 /** A decoded column: values, or the lengths of a varying field's values and their bytes one after another. */
 export type DecodedColumn = { values: Values } | { lengths: Uint32Array; bytes: Uint8Array };
 
-/** Why a block can't be had from these bytes; a reader goes on to another copy. */
-export class DamagedBlock extends Error {}
+export { DamagedBlock };
 
 const ARRAYS: Record<number, { width: number; make: (buffer: ArrayBuffer) => Values }> = {
   [KIND_TIMESTAMP]: { width: 8, make: (buffer) => new BigInt64Array(buffer) },
@@ -65,19 +77,34 @@ const ARRAYS: Record<number, { width: number; make: (buffer: ArrayBuffer) => Val
   [KIND_U8]: { width: 1, make: (buffer) => new Uint8Array(buffer) },
 };
 
-/** Kernels may write a vector past the last value. */
-const SLACK = 64;
 const SCRATCH = 2 * WINDOW_ALIGN;
+/** Blocks are mostly of one size: room for so many records at first. */
+const FIRST_CAPACITY = 10_000;
+const FIRST_BLOCK_BYTES = 1024 ** 2;
+
+/** What a decoder has for its blocks; it gets another one for a larger block. */
+interface Room {
+  kernels: Kernels;
+  bytes: Uint8Array;
+  space: Workspace;
+  columns: ColumnDecoder;
+  /** Where the block lies, and how long it may be. */
+  block: number;
+  blockCapacity: number;
+}
 
 /** Decodes blocks, one at a time, in a memory of its own that grows with the largest. Trusts no length before it is checked. */
 export class BlockDecoder {
   readonly #schema: Schema;
   readonly #zstd: Zstd;
-  #memory!: { kernels: Kernels; bytes: Uint8Array };
-  /** Records that the scratch columns have room for, and where the block lies behind them. */
+  #room: Room | null = null;
   #count = 0;
-  #block = 0;
   #blockBytes = 0;
+  /** Fields whose values others were found to borrow: worth keeping when they are decoded for themselves. */
+  readonly #lends = new Set<number>();
+  /** What chunks of this block lent so far, by field. */
+  readonly #values = new Map<number, number>();
+  readonly #streams = new Map<number, number>();
 
   constructor(schema: Schema, zstd: Zstd) {
     this.#schema = schema;
@@ -87,18 +114,31 @@ export class BlockDecoder {
   /** Room to read a block of `blockBytes` and `count` records into; it holds until the next call. */
   room(blockBytes: number, count: number): Uint8Array {
     this.#count = count;
-    this.#block = SCRATCH + 3 * this.#columnBytes();
     this.#blockBytes = blockBytes;
-    const needed = this.#block + blockBytes + SLACK;
-    if (this.#memory === undefined || this.#memory.bytes.length < needed) {
-      const memory = sharedMemory(Math.max(needed, 4 * 1024 ** 2));
-      this.#memory = { kernels: instantiateKernels(memory), bytes: new Uint8Array(memory.buffer) };
+    this.#values.clear();
+    this.#streams.clear();
+    let room = this.#room;
+    if (room === null || count > room.space.capacity || blockBytes > room.blockCapacity) {
+      const capacity = Math.max(count, room?.space.capacity ?? FIRST_CAPACITY);
+      const blockCapacity = Math.max(blockBytes, room?.blockCapacity ?? FIRST_BLOCK_BYTES);
+      const space = layWorkspace(SCRATCH, capacity, false);
+      const memory = sharedMemory(space.end + blockCapacity + SLACK);
+      const kernels = instantiateKernels(memory);
+      room = {
+        kernels,
+        bytes: new Uint8Array(memory.buffer),
+        space,
+        columns: new ColumnDecoder(kernels, space),
+        block: space.end,
+        blockCapacity,
+      };
+      this.#room = room;
     }
-    return this.#memory.bytes.subarray(this.#block, this.#block + blockBytes);
+    return room.bytes.subarray(room.block, room.block + blockBytes);
   }
 
-  #columnBytes(): number {
-    return Math.ceil((8 * this.#count + SLACK) / 64) * 64 + 64;
+  get #parts(): Room {
+    return this.#room!;
   }
 
   /**
@@ -106,7 +146,8 @@ export class BlockDecoder {
    * @throws DamagedBlock
    */
   header(): BlockHeader {
-    const block = this.#memory.bytes.subarray(this.#block, this.#block + this.#blockBytes);
+    const { bytes, block: at } = this.#parts;
+    const block = bytes.subarray(at, at + this.#blockBytes);
     const header = decodeBlockHeader(block.slice(0, peekHeaderBytes(block)));
     if (typeof header === 'string') throw new DamagedBlock(header);
     if (header.blockBytes !== this.#blockBytes || header.count !== this.#count) {
@@ -123,89 +164,206 @@ export class BlockDecoder {
     for (const entry of header.chunks) this.#checkSum(entry);
   }
 
-  /** One column, without the others. @throws DamagedBlock */
+  /** One column, without the others but for one that its chunk may refer to. @throws DamagedBlock */
   column(header: BlockHeader, field: PlacedField): DecodedColumn {
-    const values = this.#values(this.#chunk(header, field, 0), field, header.count);
-    if (!isVarying(field)) return { values };
-    const lengths = values as Uint32Array;
-    const entry = this.#chunk(header, field, 1);
-    let sum = 0;
-    for (const length of lengths) sum += length;
-    if (sum !== entry.encodedBytes || sum > MAX_BLOCK_BYTES)
-      throw new DamagedBlock(`${field.name}: its lengths don't add up`);
-    return { lengths, bytes: this.#plain(entry, field) };
+    try {
+      const values = this.#typed(header, field);
+      if (!isVarying(field)) return { values };
+      return this.#varying(header, field, values as Uint32Array);
+    } catch (error) {
+      if (!(error instanceof DamagedBlock)) throw error;
+      throw new DamagedBlock(`${field.name}: ${error.message}`, { cause: error.cause });
+    }
   }
 
-  #chunk(header: BlockHeader, field: PlacedField, part: number): ChunkEntry {
-    const entry = header.chunks.find((chunk) => chunk.field === field.index && chunk.part === part);
-    if (entry === undefined || entry.kind !== field.kindNumber) throw new DamagedBlock(`no chunk of ${field.name}`);
+  #varying(header: BlockHeader, field: PlacedField, lengths: Uint32Array): DecodedColumn {
+    const entry = this.#chunk(header, field.index, 1);
+    let sum = 0;
+    for (const length of lengths) sum += length;
+    if (sum !== entry.encodedBytes || sum > MAX_BLOCK_BYTES) throw new DamagedBlock("its lengths don't add up");
+    if (entry.encoding !== ENCODING_PLAIN) throw new DamagedBlock(`encoding ${entry.encoding} is unknown`);
+    return { lengths, bytes: this.#plain(entry) };
+  }
+
+  #chunk(header: BlockHeader, field: number, part: number): ChunkEntry {
+    const entry = header.chunks.find((chunk) => chunk.field === field && chunk.part === part);
+    if (entry === undefined || entry.kind !== this.#field(field).kindNumber) throw new DamagedBlock('it has no chunk');
     this.#checkSum(entry);
     return entry;
   }
 
+  #field(index: number): PlacedField {
+    const field = this.#schema.table.find((candidate) => candidate.index === index);
+    if (field === undefined) throw new DamagedBlock(`there is no field ${index}`);
+    return field;
+  }
+
   #checkSum({ field, part, offset, storedBytes, checksum }: ChunkEntry): void {
+    const { kernels, block } = this.#parts;
     // The header was proven to hold only chunks that lie in the block.
-    const sum = this.#memory.kernels.xxh64(this.#block + offset, storedBytes, 0n);
+    const sum = kernels.xxh64(block + offset, storedBytes, 0n);
     if (BigInt.asUintN(64, sum) !== checksum) throw new DamagedBlock(`the checksum of chunk ${field}.${part} differs`);
   }
 
-  /** The chunk as it was before compression, in an array of its own. */
-  #plain({ offset, storedBytes, encodedBytes, compression }: ChunkEntry, { name }: PlacedField): Uint8Array {
-    const stored = this.#memory.bytes.slice(this.#block + offset, this.#block + offset + storedBytes);
+  /** The bytes of a plain chunk as they were before compression, in an array of its own. */
+  #plain({ offset, storedBytes, encodedBytes, openBytes, compression }: ChunkEntry): Uint8Array {
+    const { bytes, block } = this.#parts;
+    const stored = bytes.slice(block + offset, block + offset + storedBytes);
+    if (openBytes !== 0) throw new DamagedBlock('plain values are not open');
     if (compression === COMPRESSION_NONE) {
-      if (storedBytes !== encodedBytes) throw new DamagedBlock(`${name}: its lengths differ`);
+      if (storedBytes !== encodedBytes) throw new DamagedBlock('its lengths differ');
       return stored;
     }
-    if (compression !== COMPRESSION_ZSTD) throw new DamagedBlock(`${name}: compression ${compression} is unknown`);
-    try {
-      return this.#zstd.decompress(stored, encodedBytes);
-    } catch (cause) {
-      throw new DamagedBlock(`${name}: its zstd frame is damaged`, { cause });
-    }
+    if (compression !== COMPRESSION_ZSTD) throw new DamagedBlock(`compression ${compression} is unknown`);
+    return unzip(this.#zstd, stored, encodedBytes);
   }
 
-  #values(entry: ChunkEntry, field: PlacedField, count: number): Values {
+  /** The values of the column, or the lengths of a varying one, as users see them. */
+  #typed(header: BlockHeader, field: PlacedField): Values {
+    const { kernels, bytes, space, block } = this.#parts;
     const kind = isVarying(field) ? KIND_U32 : field.kindNumber;
     const { width, make } = ARRAYS[kind];
+    const count = header.count;
     const rawBytes = count * width;
-    // An encoding is chosen only where it is shorter than the plain values.
-    if (entry.encodedBytes > rawBytes) throw new DamagedBlock(`${field.name}: longer than ${count} values`);
-    const { kernels, bytes } = this.#memory;
-    const wide = SCRATCH + this.#columnBytes();
-    const narrow = wide + this.#columnBytes();
-    const source = this.#place(entry, field);
-    let plain = source;
-    if (entry.encoding === ENCODING_RAW) {
-      if (entry.encodedBytes !== rawBytes) {
-        throw new DamagedBlock(`${field.name}: ${entry.encodedBytes} bytes for ${count} values`);
+    const entry = this.#chunk(header, field.index, 0);
+    let at: number;
+    if (entry.encoding === ENCODING_PLAIN) {
+      if (entry.encodedBytes !== rawBytes) throw new DamagedBlock(`${entry.encodedBytes} bytes for ${count} values`);
+      if (entry.compression === COMPRESSION_NONE && entry.storedBytes === rawBytes && entry.openBytes === 0) {
+        at = block + entry.offset;
+      } else {
+        at = space.vectors[1];
+        bytes.set(this.#plain(entry), at);
       }
     } else {
-      if (entry.encoding !== ENCODING_PACKED && entry.encoding !== ENCODING_DELTA) {
-        throw new DamagedBlock(`${field.name}: encoding ${entry.encoding} is unknown`);
+      at = this.#wide(header, field, entry);
+      if (width < 8) {
+        const narrow = space.vectors[1];
+        if (kernels.narrow(at, kind, count, narrow) < 0) throw new DamagedBlock('a value is out of range');
+        at = narrow;
       }
-      if (kind === KIND_F64 || kind === KIND_F32) throw new DamagedBlock(`${field.name}: floats are never packed`);
-      const decode = entry.encoding === ENCODING_PACKED ? kernels.unpack : kernels.deltaDecode;
-      if (decode(source, source + entry.encodedBytes, count, wide) !== entry.encodedBytes) {
-        throw new DamagedBlock(`${field.name}: its packed values are damaged`);
-      }
-      if (kernels.narrow(wide, kind, count, narrow) < 0) {
-        throw new DamagedBlock(`${field.name}: a value is out of range`);
-      }
-      plain = narrow;
     }
     if (kind === KIND_DECIMAL) {
-      kernels.toDecimals(plain, count, 10 ** field.scale, wide);
-      plain = wide;
+      kernels.toDecimals(at, count, 10 ** field.scale, space.vectors[1]);
+      at = space.vectors[1];
     }
-    return make(bytes.slice(plain, plain + rawBytes).buffer as ArrayBuffer);
+    return make(bytes.slice(at, at + rawBytes).buffer as ArrayBuffer);
   }
 
-  /** Where in the memory the chunk lies as it was before compression. */
-  #place(entry: ChunkEntry, field: PlacedField): number {
-    if (entry.compression === COMPRESSION_NONE && entry.storedBytes === entry.encodedBytes) {
-      return this.#block + entry.offset;
+  // ---- chunks with a plan ---------------------------------------------------------------------------------------------------
+
+  /** Where the values of a chunk with a plan lie as i64, floats as their bits. */
+  #wide(header: BlockHeader, field: PlacedField, entry: ChunkEntry): number {
+    const known = this.#values.get(field.index);
+    if (known !== undefined) return known;
+    const { space } = this.#parts;
+    const plan = this.#plan(entry);
+    const borrowed = this.#borrow(header, field, plan);
+    if (!this.#lends.has(field.index)) {
+      this.#follow(plan, entry, header.count, space.vectors[0], borrowed);
+      return space.vectors[0];
     }
-    this.#memory.bytes.set(this.#plain(entry, field), SCRATCH);
-    return SCRATCH;
+    return this.#keepValues(field.index, (out) => this.#follow(plan, entry, header.count, out, borrowed));
+  }
+
+  /** Two columns are kept: one that lends seldom lends to none. */
+  #keepValues(field: number, store: (out: number) => void): number {
+    const { vectors } = this.#parts.space;
+    let out = vectors[2];
+    if (this.#values.size === 2) {
+      const [[oldest, at]] = this.#values;
+      this.#values.delete(oldest);
+      out = at;
+    } else if (this.#values.size === 1) {
+      const [at] = this.#values.values();
+      out = at === vectors[2] ? vectors[3] : vectors[2];
+    }
+    store(out);
+    this.#values.set(field, out);
+    return out;
+  }
+
+  #plan(entry: ChunkEntry): Step {
+    if (entry.encoding !== ENCODING_PLAN) throw new DamagedBlock(`encoding ${entry.encoding} is unknown`);
+    const { bytes, block } = this.#parts;
+    const { offset, storedBytes, openBytes, encodedBytes } = entry;
+    if (openBytes < 2 || openBytes > storedBytes || openBytes > encodedBytes) throw new DamagedBlock('its lengths differ');
+    const at = block + offset;
+    const planBytes = bytes[at] | (bytes[at + 1] << 8);
+    if (2 + planBytes > openBytes) throw new DamagedBlock('its plan is cut');
+    const plan = parsePlan(bytes.slice(at + 2, at + 2 + planBytes));
+    if (typeof plan === 'string') throw new DamagedBlock(plan);
+    return plan;
+  }
+
+  /** Puts the first `needed` symbols of the chunk where they can be read; answers the pointer. */
+  #symbols(entry: ChunkEntry, needed: number): number {
+    const { kernels, bytes, space, block } = this.#parts;
+    const { offset, storedBytes, openBytes, encodedBytes, compression } = entry;
+    const from = block + offset + openBytes;
+    const end = block + offset + storedBytes;
+    const plainBytes = encodedBytes - openBytes;
+    if (plainBytes > mostSymbols(this.#count)) throw new DamagedBlock('it has too many symbols');
+    if (needed > plainBytes) throw new DamagedBlock('it lacks symbols');
+    if (compression === COMPRESSION_NONE) {
+      if (storedBytes !== encodedBytes) throw new DamagedBlock('its lengths differ');
+      return from;
+    }
+    decodeSymbols({ kernels, bytes, space, zstd: this.#zstd }, compression, from, end, plainBytes, needed);
+    return space.symbols;
+  }
+
+  #follow(plan: Step, entry: ChunkEntry, count: number, out: number, borrowed: number): void {
+    const { block, bytes, columns } = this.#parts;
+    const { kindNumber } = this.#field(entry.field);
+    if (plan.op === OP_DECIMAL && kindNumber !== KIND_F64 && kindNumber !== KIND_F32) {
+      throw new DamagedBlock('its plan has decimals of what are no floats');
+    }
+    const plainBytes = entry.encodedBytes - entry.openBytes;
+    const symbols = this.#symbols(entry, plainBytes);
+    const at = block + entry.offset;
+    const planBytes = bytes[at] | (bytes[at + 1] << 8);
+    const chunk = {
+      packed: at + 2 + planBytes,
+      packedEnd: at + entry.openBytes,
+      symbols,
+      symbolsEnd: symbols + plainBytes,
+    };
+    columns.decode(plan, chunk, count, out, borrowed, kindNumber);
+  }
+
+  /** What a plan borrows of another chunk, as a pointer; 0 where it borrows nothing. */
+  #borrow(header: BlockHeader, field: PlacedField, plan: Step): number {
+    const step = borrowedBy(plan);
+    if (step === null) return 0;
+    const lender = this.#field(step.field);
+    if (isVarying(field) || isVarying(lender)) throw new DamagedBlock('lengths are neither lent nor borrowed');
+    const entry = this.#chunk(header, lender.index, 0);
+    const lenderPlan = this.#plan(entry);
+    if (borrowedBy(lenderPlan) !== null) throw new DamagedBlock('it borrows of a chunk that borrows');
+    if (step.op === OP_REFERENCE) {
+      const { width } = ARRAYS[lender.kindNumber];
+      if (width !== 8) throw new DamagedBlock('it refers to values that are not of 8 bytes');
+      this.#lends.add(lender.index);
+      return this.#wide(header, lender, entry);
+    }
+    const known = this.#streams.get(lender.index);
+    if (known !== undefined) return known;
+    const { kernels, bytes, space } = this.#parts;
+    const out = space.streams[this.#streams.size % space.streams.length];
+    for (const [lent, at] of this.#streams) if (at === out) this.#streams.delete(lent);
+    const count = header.count;
+    if (step.op === OP_CHANGES_OF) {
+      if (lenderPlan.op !== OP_CHANGES) throw new DamagedBlock('it borrows a mask where there is none');
+      const maskBytes = (count + 7) >> 3;
+      const mask = this.#symbols(entry, maskBytes);
+      bytes.copyWithin(out, mask, mask + maskBytes);
+    } else {
+      if (lenderPlan.op !== OP_DICTIONARY) throw new DamagedBlock('it borrows ids where there are none');
+      const ids = this.#symbols(entry, Math.ceil((count * lenderPlan.width) / 8));
+      kernels.unpackIds(ids, lenderPlan.width, count, out);
+    }
+    this.#streams.set(lender.index, out);
+    return out;
   }
 }

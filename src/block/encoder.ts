@@ -3,9 +3,11 @@ import { assert, TapeError } from '../errors.js';
 import type { MemoryMap } from '../journal/memory-map.js';
 import { readSymbol } from '../journal/symbols.js';
 import type { Kernels } from '../kernels.js';
-import type { Compression } from '../options.js';
 import type { Zstd } from '../runtime.js';
-import type { PlacedField, Schema } from '../schema.js';
+import { isVarying, type PlacedField, type Schema } from '../schema.js';
+import { ColumnEncoder, type Lenders } from './column-encoder.js';
+import type { Effort } from './effort.js';
+import { EntropyEncoder } from './entropy.js';
 import {
   align8,
   type BlockHeader,
@@ -14,12 +16,24 @@ import {
   type ChunkEntry,
   COMPRESSION_NONE,
   COMPRESSION_ZSTD,
-  ENCODING_DELTA,
-  ENCODING_PACKED,
-  ENCODING_RAW,
+  ENCODING_PLAIN,
+  ENCODING_PLAN,
   encodeBlockHeader,
   type LaneRange,
 } from './header.js';
+import {
+  ANY_PLAN,
+  borrowedField,
+  describePlan,
+  OP_CHANGES,
+  OP_CONSTANT,
+  OP_DECIMAL,
+  OP_DELTA,
+  OP_DICTIONARY,
+  OP_PACKED,
+  type Plan,
+} from './plan.js';
+import { Selector } from './selector.js';
 
 /** What the encoder is told of the block that it makes. */
 export interface BlockOrigin {
@@ -29,25 +43,81 @@ export interface BlockOrigin {
   laneRanges: LaneRange[];
 }
 
-/** A chunk is kept compressed where that takes off an eighth or more. zstd is most of what a block costs to make. */
-const PAYS_SHIFT = 3;
-/** Where it didn't, it isn't tried again for so many blocks. */
+/** How a column is coded at present. */
+export interface ColumnChoice {
+  field: string;
+  /** Its steps, as `reference 0 > changes > delta > tokens`; `plain` for the values as they are. */
+  plan: string;
+}
+
+/** What the encoder works with at present, and why. */
+export interface EncoderChoice {
+  effort: Effort['name'];
+  /** Why columns were last looked at: `first block`, `larger blocks`, `drift`, `review`, `a plan no longer fits`. */
+  reason: string;
+  /** Blocks since then. */
+  blocks: number;
+  columns: ColumnChoice[];
+}
+
+/** Plans are looked for again after so many blocks, and at the earliest after so many where bytes a record drift. */
+const REVIEW_BLOCKS = 256;
+const EARLIEST_REVIEW_BLOCKS = 16;
+/** Drift: bytes a record more or less than after the choice, as a share of them. */
+const DRIFT = 1 / 8;
+/** Blocks so many times the size of the one that plans were found for want others. */
+const GROWTH = 4;
+/** Bytes of a varying field are left alone for so many blocks where zstd didn't take an eighth off. */
 const TRY_AGAIN_BLOCKS = 15;
+const PAYS_SHIFT = 3;
+
+const CONSTANT: Plan = { op: OP_CONSTANT };
+const PACKED: Plan = { op: OP_PACKED };
+const PACKED_DELTA: Plan = { op: OP_DELTA, child: PACKED };
+
+/** The column of a varying field's lengths. */
+const lengthsOf = (field: PlacedField): PlacedField => ({ ...field, kindNumber: KIND_U32 });
 
 /** Turns the rows in a tape's row buffer into a block in its block buffer. */
 export class BlockEncoder {
+  /** May change from block to block. */
+  effort: Effort;
   readonly #schema: Schema;
   readonly #kernels: Kernels;
   readonly #map: MemoryMap;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #zstd: { codec: Zstd; level: number } | null;
+  readonly #zstd: Zstd;
+  readonly #columns: ColumnEncoder;
+  readonly #entropy: EntropyEncoder;
+  readonly #selector: Selector;
   /** Where in #map.block the next chunk goes. */
   #free = 0;
   /** A symbol never changes once it has an id. */
   readonly #symbols: BlockSymbol[] = [];
-  /** Blocks for which each chunk, in their order, is left uncompressed without trying. */
-  readonly #unpaying: number[] = [];
+  /** By field: blocks for which its bytes are left uncompressed without trying. */
+  readonly #unpaying = new Map<number, number>();
+
+  /** By field; null for plain values. */
+  #plans = new Map<number, Plan | null>();
+  /** Fields in the order of their chunks: those that lend before those that borrow. */
+  #order: readonly PlacedField[];
+  #reason = '';
+  #blocksSince = 0;
+  #countThen = 0;
+  #recordBytesThen = 0;
+  #unfit = false;
+  #drifted = false;
+  /** Masks and ids of this block's chunks that others borrow, by field. */
+  readonly #masks = new Map<number, number>();
+  readonly #ids = new Map<number, { at: number; known: number }>();
+  #count = 0;
+  readonly #lenders: Lenders = {
+    values: (index) => this.#lendValues(index),
+    mask: (field) => this.#masks.get(field) ?? 0,
+    ids: (field) => this.#ids.get(field)?.at ?? 0,
+    known: (field) => this.#ids.get(field)?.known ?? 0,
+  };
 
   constructor(
     schema: Schema,
@@ -55,17 +125,35 @@ export class BlockEncoder {
     memory: WebAssembly.Memory,
     map: MemoryMap,
     zstd: Zstd,
-    compression: Compression,
+    effort: Effort,
   ) {
     this.#schema = schema;
     this.#kernels = kernels;
     this.#map = map;
     this.#bytes = new Uint8Array(memory.buffer);
     this.#view = new DataView(memory.buffer);
-    this.#zstd = compression === 'off' ? null : { codec: zstd, level: compression.zstd };
+    this.#zstd = zstd;
+    this.effort = effort;
+    this.#columns = new ColumnEncoder(kernels, memory, map.workspace);
+    this.#entropy = new EntropyEncoder(kernels, memory, map.workspace, zstd);
+    this.#selector = new Selector(kernels, memory, this.#columns, map.workspace, map.sampler);
+    this.#order = schema.table;
     schema.varying.forEach(({ offset }, i) => {
       this.#view.setUint32(map.lengthOffsets + 4 * i, offset, true);
     });
+  }
+
+  /** How columns are coded at present, and why. */
+  get choice(): EncoderChoice {
+    return {
+      effort: this.effort.name,
+      reason: this.#reason,
+      blocks: this.#blocksSince,
+      columns: this.#schema.fields.map(({ name }, i) => {
+        const plan = this.#plans.get(i) ?? null;
+        return { field: name, plan: plan === null ? 'plain' : describePlan(plan) };
+      }),
+    };
   }
 
   /** The block of all rows in the row buffer, as a view that holds until the next call. */
@@ -73,18 +161,22 @@ export class BlockEncoder {
     const { block, drainState, rows } = this.#map;
     const count = this.#view.getUint32(drainState + DRAIN_ROWS, true);
     assert(count > 0, 'a block has records');
+    this.#count = count;
     const symbols = this.#symbolsOf(count);
     const chunkCount = this.#schema.fields.length + this.#schema.varying.length;
     const headerBytes = blockHeaderBytes(origin.laneRanges.length, chunkCount, symbols);
     this.#free = headerBytes;
+    if (this.effort.selects) this.#choose(count);
+    this.#masks.clear();
+    this.#ids.clear();
     const chunks: ChunkEntry[] = [];
-    for (const field of this.#schema.table) {
-      chunks.push(this.#values(field, count, chunks.length));
+    for (const field of this.#order) {
+      chunks.push(this.#values(field, count));
       const which = this.#schema.varying.indexOf(field);
-      if (which >= 0) chunks.push(this.#varying(field, which, count, chunks.length));
+      if (which >= 0) chunks.push(this.#varying(field, which, count));
     }
-    const times = chunks[0].range;
-    assert(times !== null, 'the timestamp is the first chunk and has a range');
+    const times = chunks.find(({ field }) => field === this.#schema.table[0].index)!.range;
+    assert(times !== null, 'the timestamp has a range');
     const header = {
       ...origin,
       fingerprint: this.#schema.fingerprint,
@@ -100,21 +192,66 @@ export class BlockEncoder {
     const encoded = encodeBlockHeader(header);
     assert(encoded.length === headerBytes, 'a block header is as long as foretold');
     this.#bytes.set(encoded, block);
+    this.#watch(count);
     const checksum = this.#view.getBigUint64(block + headerBytes - 8, true);
     return { header: { ...header, checksum }, bytes: this.#bytes.subarray(block, block + this.#free) };
   }
 
+  // ---- choosing --------------------------------------------------------------------------------------------------------
+
+  /** Looks for plans where there are none yet, or where those there are may no longer be the best. */
+  #choose(count: number): void {
+    const reason = this.#reasonToChoose(count);
+    if (reason === '') return;
+    const columns = this.#schema.table.map((field) => (isVarying(field) ? lengthsOf(field) : field));
+    this.#plans = this.#selector.select(columns, count, {
+      gather: (field, from, rows, out) => this.#gather(field, from, rows, out),
+    });
+    const borrows = ({ index }: PlacedField) => {
+      const plan = this.#plans.get(index) ?? null;
+      return plan !== null && borrowedField(plan) >= 0;
+    };
+    const { table } = this.#schema;
+    this.#order = [...table.filter((field) => !borrows(field)), ...table.filter(borrows)];
+    this.#reason = reason;
+    this.#blocksSince = 0;
+    this.#countThen = count;
+    this.#recordBytesThen = 0;
+    this.#unfit = false;
+    this.#drifted = false;
+  }
+
+  #reasonToChoose(count: number): string {
+    if (this.#plans.size === 0) return 'first block';
+    if (count >= GROWTH * this.#countThen) return 'larger blocks';
+    const early = this.#blocksSince < EARLIEST_REVIEW_BLOCKS * this.effort.reviews;
+    if (early) return '';
+    if (this.#unfit) return 'a plan no longer fits';
+    if (this.#drifted) return 'drift';
+    return this.#blocksSince >= REVIEW_BLOCKS * this.effort.reviews ? 'review' : '';
+  }
+
+  #watch(count: number): void {
+    this.#blocksSince++;
+    const recordBytes = this.#free / count;
+    if (this.#recordBytesThen === 0) this.#recordBytesThen = recordBytes;
+    if (Math.abs(recordBytes / this.#recordBytesThen - 1) > DRIFT && count >= this.#countThen / 2) this.#drifted = true;
+  }
+
+  // ---- columns -----------------------------------------------------------------------------------------------------------
+
   #symbolsOf(count: number): BlockSymbol[] {
-    const { columnA, columnB, seenSymbols, symbolCapacity } = this.#map;
+    const { seenSymbols, symbolCapacity, workspace } = this.#map;
+    const [column, found] = workspace.vectors;
     const ids = new Set<number>();
     for (const field of this.#schema.table) {
       if (field.kind !== 'symbol') continue;
-      this.#gather(field, count, columnA);
-      const found = this.#kernels.distinct(columnA, count, seenSymbols, symbolCapacity, columnB);
-      if (found < 0) {
+      this.#gather(field, 0, count, column);
+      const distinct = this.#kernels.distinct(column, count, seenSymbols, symbolCapacity, found);
+      if (distinct < 0) {
         throw new TapeError('CORRUPT', `a record holds an unknown symbol in ${field.name}`, { field: field.name });
       }
-      for (let i = 0; i < found; i++) ids.add(this.#view.getUint32(columnB + 4 * i, true));
+      for (let i = 0; i < distinct; i++) ids.add(this.#view.getUint32(found + 4 * i, true));
     }
     return Array.from(ids, (id) => {
       const known = this.#symbols[id];
@@ -126,48 +263,127 @@ export class BlockEncoder {
     });
   }
 
-  #gather(field: PlacedField, count: number, out: number): void {
+  #gather(field: PlacedField, from: number, count: number, out: number): void {
     const { rows, rowIndex } = this.#map;
-    if (this.#schema.varying.length === 0) {
-      this.#kernels.gatherStrided(rows, this.#schema.recordBytes, count, field.offset, field.width, out);
+    const { recordBytes, varying } = this.#schema;
+    if (varying.length === 0) {
+      this.#kernels.gatherStrided(rows + from * recordBytes, recordBytes, count, field.offset, field.width, out);
     } else {
-      this.#kernels.gatherIndexed(rowIndex, count, field.offset, field.width, out);
+      this.#kernels.gatherIndexed(rowIndex + 4 * from, count, field.offset, field.width, out);
     }
+  }
+
+  /** The column as i64 (floats: their bits) at `out`. */
+  #widened(field: PlacedField, out: number): void {
+    if (field.width === 8) {
+      this.#gather(field, 0, this.#count, out);
+      return;
+    }
+    const narrow = this.#map.workspace.vectors[3];
+    this.#gather(field, 0, this.#count, narrow);
+    this.#kernels.widen(narrow, isVarying(field) ? KIND_U32 : field.kindNumber, this.#count, out);
+  }
+
+  #lendValues(index: number): number {
+    const field = this.#schema.table.find((candidate) => candidate.index === index)!;
+    const out = this.#map.workspace.vectors[1];
+    this.#widened(field, out);
+    return out;
   }
 
   /** The chunk of a fixed-width field, or of the lengths of a varying one. */
-  #values(field: PlacedField, count: number, chunk: number): ChunkEntry {
-    const { block, columnA, columnB } = this.#map;
-    const at = block + this.#free;
+  #values(field: PlacedField, count: number): ChunkEntry {
+    const { workspace } = this.#map;
+    const wide = workspace.vectors[0];
+    const kind = isVarying(field) ? KIND_U32 : field.kindNumber;
+    const float = kind === KIND_F64 || kind === KIND_F32;
+    this.#widened(field, wide);
+    this.#kernels.minMax(wide, count, kind === KIND_U64 ? 1 : 0, workspace.tableA);
+    const least = this.#view.getBigInt64(workspace.tableA, true);
+    const greatest = this.#view.getBigInt64(workspace.tableA + 8, true);
+    const hasRange = !float && field.kind !== 'symbol' && !isVarying(field);
+    const range = hasRange ? { least, greatest } : null;
+    const plan = this.#code(field, kind, wide, count, least === greatest);
     const rawBytes = count * field.width;
-    const varying = field.kind === 'text' || field.kind === 'bytes';
-    const kind = varying ? KIND_U32 : field.kindNumber;
-    if (kind === KIND_F64 || kind === KIND_F32) {
-      this.#gather(field, count, at);
-      return this.#close(chunk, field, 0, ENCODING_RAW, rawBytes, null);
+    if (plan !== null) {
+      const entry = this.#closePlan(field, rawBytes, range);
+      if (entry !== null) {
+        this.#keep(field, plan);
+        return entry;
+      }
     }
-    this.#gather(field, count, columnA);
-    this.#kernels.widen(columnA, kind, count, columnB);
-    this.#kernels.minMax(columnB, count, kind === KIND_U64 ? 1 : 0, columnA);
-    const range =
-      field.kind === 'symbol' || varying
-        ? null
-        : { least: this.#view.getBigInt64(columnA, true), greatest: this.#view.getBigInt64(columnA + 8, true) };
-    const packed = this.#kernels.packedSize(columnB, count);
-    const delta = this.#kernels.deltaSize(columnB, count);
-    if (Math.min(packed, delta) >= rawBytes) {
-      this.#gather(field, count, at);
-      return this.#close(chunk, field, 0, ENCODING_RAW, rawBytes, range);
-    }
-    if (packed <= delta) {
-      const bytes = this.#kernels.pack(columnB, count, at);
-      return this.#close(chunk, field, 0, ENCODING_PACKED, bytes, range);
-    }
-    const bytes = this.#kernels.deltaEncode(columnB, count, columnA, at);
-    return this.#close(chunk, field, 0, ENCODING_DELTA, bytes, range);
+    this.#gather(field, 0, count, this.#map.block + this.#free);
+    return this.#close(field, 0, rawBytes, range);
   }
 
-  #varying(field: PlacedField, which: number, count: number, chunk: number): ChunkEntry {
+  /** Codes the column by the best plan known that suits it; null where it is best left as it is. */
+  #code(field: PlacedField, kind: number, wide: number, count: number, constant: boolean): Plan | null {
+    const { workspace } = this.#map;
+    const encode = (plan: Plan, source = wide) => this.#columns.encode(plan, source, count, kind, this.#lenders);
+    if (constant) {
+      encode(CONSTANT);
+      return CONSTANT;
+    }
+    if (!this.effort.selects) {
+      const [, differences] = workspace.vectors;
+      this.#kernels.differences(wide, count, differences);
+      const packed = this.#kernels.packedSize(wide, count);
+      const plan = packed <= this.#kernels.packedSize(differences, count) + 9 ? PACKED : PACKED_DELTA;
+      encode(plan);
+      return plan;
+    }
+    const plan = this.#plans.get(field.index) ?? null;
+    if (plan === null) return null;
+    let source = wide;
+    if (plan.op === OP_DECIMAL && kind === KIND_F32) {
+      source = workspace.vectors[3];
+      this.#kernels.narrow(wide, kind, count, source);
+    }
+    if (encode(plan, source)) return plan;
+    this.#unfit = true;
+    encode(ANY_PLAN);
+    return ANY_PLAN;
+  }
+
+  /** Keeps what other chunks of the block borrow of the one just made. */
+  #keep(field: PlacedField, plan: Plan): void {
+    const { workspace } = this.#map;
+    const lends = Array.from(this.#plans.values()).some((other) => other !== null && borrowedField(other) === field.index);
+    const kept = this.#masks.size + this.#ids.size;
+    if (!lends || kept >= workspace.streams.length - 2) return;
+    const at = workspace.streams[kept];
+    if (plan.op === OP_CHANGES) {
+      this.#bytes.copyWithin(at, workspace.symbols, workspace.symbols + ((this.#count + 7) >> 3));
+      this.#masks.set(field.index, at);
+    } else if (plan.op === OP_DICTIONARY) {
+      this.#bytes.copyWithin(at, this.#columns.ids, this.#columns.ids + this.#count);
+      this.#ids.set(field.index, { at, known: this.#columns.known });
+    }
+  }
+
+  /** Puts the column that was coded last at the free end and enters it; null where its values are shorter as they are. */
+  #closePlan(field: PlacedField, rawBytes: number, range: ChunkEntry['range']): ChunkEntry | null {
+    const { block, workspace } = this.#map;
+    const { plan, packedBytes, symbolBytes, segments } = this.#columns;
+    const coded = this.#entropy.encode(segments, this.effort.entropy);
+    const openBytes = 2 + plan.length + packedBytes;
+    const storedBytes = openBytes + coded.bytes;
+    if (storedBytes >= rawBytes) return null;
+    const at = block + this.#free;
+    this.#view.setUint16(at, plan.length, true);
+    this.#bytes.set(plan, at + 2);
+    this.#bytes.copyWithin(at + 2 + plan.length, workspace.packed, workspace.packed + packedBytes);
+    this.#bytes.copyWithin(at + openBytes, coded.at, coded.at + coded.bytes);
+    return this.#enter(field, 0, range, {
+      encoding: ENCODING_PLAN,
+      compression: coded.compression,
+      storedBytes,
+      openBytes,
+      encodedBytes: openBytes + symbolBytes,
+    });
+  }
+
+  #varying(field: PlacedField, which: number, count: number): ChunkEntry {
     const { block, blockEnd, lengthOffsets, rowIndex } = this.#map;
     const at = block + this.#free;
     const bytes = this.#kernels.gatherVarying(
@@ -180,44 +396,54 @@ export class BlockEncoder {
       blockEnd,
     );
     assert(bytes >= 0, 'the varying bytes of all rows fit the block buffer');
-    return this.#close(chunk, field, 1, ENCODING_RAW, bytes, null);
+    return this.#close(field, 1, bytes, null);
   }
 
-  /** Compresses the `encodedBytes` at the free end where that pays, and enters them. */
-  #close(
-    chunk: number,
+  /** Enters the `encodedBytes` plain bytes at the free end; those of a varying field compressed where that pays. */
+  #close(field: PlacedField, part: number, encodedBytes: number, range: ChunkEntry['range']): ChunkEntry {
+    const at = this.#map.block + this.#free;
+    let storedBytes = encodedBytes;
+    let compression = COMPRESSION_NONE;
+    const wait = this.#unpaying.get(field.index) ?? 0;
+    if (part === 1 && this.effort.bytesZstd > 0 && encodedBytes >= 64) {
+      if (wait > 0) this.#unpaying.set(field.index, wait - 1);
+      else {
+        const frame = this.#zstd.compress(this.#bytes.subarray(at, at + encodedBytes), this.effort.bytesZstd);
+        if (frame.length <= encodedBytes - (encodedBytes >> PAYS_SHIFT)) {
+          this.#bytes.set(frame, at);
+          storedBytes = frame.length;
+          compression = COMPRESSION_ZSTD;
+        } else this.#unpaying.set(field.index, TRY_AGAIN_BLOCKS);
+      }
+    }
+    return this.#enter(field, part, range, {
+      encoding: ENCODING_PLAIN,
+      compression,
+      storedBytes,
+      openBytes: 0,
+      encodedBytes,
+    });
+  }
+
+  #enter(
     field: PlacedField,
     part: number,
-    encoding: number,
-    encodedBytes: number,
     range: ChunkEntry['range'],
+    sizes: Pick<ChunkEntry, 'encoding' | 'compression' | 'storedBytes' | 'openBytes' | 'encodedBytes'>,
   ): ChunkEntry {
     const { block, blockEnd } = this.#map;
     const at = block + this.#free;
-    let storedBytes = encodedBytes;
-    let compression = COMPRESSION_NONE;
-    if (this.#zstd !== null && encodedBytes >= 64 && (this.#unpaying[chunk] ?? 0) === 0) {
-      const frame = this.#zstd.codec.compress(this.#bytes.subarray(at, at + encodedBytes), this.#zstd.level);
-      if (frame.length <= encodedBytes - (encodedBytes >> PAYS_SHIFT)) {
-        this.#bytes.set(frame, at);
-        storedBytes = frame.length;
-        compression = COMPRESSION_ZSTD;
-      } else this.#unpaying[chunk] = TRY_AGAIN_BLOCKS;
-    } else if (this.#unpaying[chunk] > 0) this.#unpaying[chunk]--;
-    const end = align8(this.#free + storedBytes);
+    const end = align8(this.#free + sizes.storedBytes);
     assert(block + end <= blockEnd, 'a block fits the block buffer');
-    this.#bytes.fill(0, at + storedBytes, block + end);
+    this.#bytes.fill(0, at + sizes.storedBytes, block + end);
     const entry: ChunkEntry = {
       field: field.index,
       part,
       kind: field.kindNumber,
-      encoding,
-      compression,
       range,
       offset: this.#free,
-      storedBytes,
-      encodedBytes,
-      checksum: BigInt.asUintN(64, this.#kernels.xxh64(at, storedBytes, 0n)),
+      ...sizes,
+      checksum: BigInt.asUintN(64, this.#kernels.xxh64(at, sizes.storedBytes, 0n)),
     };
     this.#free = end;
     return entry;

@@ -10,6 +10,8 @@ import {
   WINDOW_ALIGN,
 } from '../../assembly/layout.js';
 import { BLOCK_HEADER_BYTES, CHUNK_ENTRY_BYTES, LANE_RANGE_BYTES } from '../block/header.js';
+import { samplerBytes } from '../block/selector.js';
+import { layWorkspace, type Workspace } from '../block/workspace.js';
 import { TapeError } from '../errors.js';
 import type { Schema } from '../schema.js';
 
@@ -30,10 +32,9 @@ export interface MemoryMap {
   rowIndex: number;
   rows: number;
   rowsEnd: number;
-  /** Two columns of 8 bytes a record, or one of varying bytes. */
-  columnA: number;
-  columnB: number;
-  columnEnd: number;
+  /** Of the codec. */
+  workspace: Workspace;
+  sampler: number;
   /** A byte a symbol, all zero between calls. */
   seenSymbols: number;
   lengthOffsets: number;
@@ -83,11 +84,9 @@ export function memoryMap(
   const varyingRow = schema.varying.length === 0 ? 0 : EXPECTED_VARYING_BYTES * schema.varying.length;
   const rowBytes = Math.max(capacity * (schema.recordBytes + varyingRow), ringBytes >> 2);
   const rows = take(rowBytes);
-  // Kernels may write a whole vector past the last value.
-  const columnBytes = Math.max(capacity * 8, schema.varying.length > 0 ? rowBytes : 0) + 4096;
-  const columnA = take(columnBytes);
-  const columnB = take(columnBytes);
-  const columnEnd = columnA + columnBytes;
+  const workspace = layWorkspace(align(end, 64), capacity, true);
+  end = workspace.end;
+  const sampler = take(samplerBytes(schema.fields.length));
   const seenSymbols = take(symbolCapacity);
   const lengthOffsets = take(4 * schema.fields.length);
   const symbolFields = schema.fields.filter(({ kind }) => kind === 'symbol').length;
@@ -125,9 +124,8 @@ export function memoryMap(
     rowIndex,
     rows,
     rowsEnd: rows + rowBytes,
-    columnA,
-    columnB,
-    columnEnd,
+    workspace,
+    sampler,
     seenSymbols,
     lengthOffsets,
     block,
