@@ -1,6 +1,7 @@
 export { xxh64 } from './checksum';
 export { toDecimals } from './codec/decimal';
 export { deltaDecode, deltaEncode, deltaSize } from './codec/delta';
+export { huffmanCount, huffmanDecode, huffmanEncode, huffmanSize } from './codec/huffman';
 export { pack, packedSize, unpack } from './codec/bitpack';
 export { minMax, narrow, widen } from './codec/widen';
 export { append, appendStaged, countDrop, drain, probe, release, reserve } from './lane';

@@ -56,6 +56,10 @@ export interface Kernels {
   deltaSize(source: number, count: number): number;
   deltaEncode(source: number, count: number, scratch: number, out: number): number;
   deltaDecode(source: number, sourceEnd: number, count: number, out: number): number;
+  huffmanSize(source: number, count: number, scratch: number): number;
+  huffmanEncode(source: number, count: number, out: number, scratch: number): number;
+  huffmanCount(source: number, sourceEnd: number): number;
+  huffmanDecode(source: number, sourceEnd: number, out: number, room: number, scratch: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;
