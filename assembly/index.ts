@@ -7,6 +7,7 @@ export { differences, sumDifferences, zigzag } from './codec/delta';
 export { dictionary, lookUp, packIds, pairIds, unpackIds, valuesOfIds } from './codec/dictionary';
 export { addConstant } from './codec/frame';
 export { groupDifferences, sumGroups } from './codec/group';
+export { huffmanCount, huffmanDecode, huffmanEncode, huffmanSize } from './codec/huffman';
 export { fromPlanes, toPlanes } from './codec/planes';
 export { add, subtract } from './codec/reference';
 export { commonDivisor, join, split } from './codec/split';

@@ -152,6 +152,14 @@ export const CURSOR_BYTES = 32;
 export const MAX_DICTIONARY = 256;
 export const DICTIONARY_SLOTS = 1024;
 
+// ---- Huffman segments -------------------------------------------------------------------------------------------------------------------
+/** What the coder needs beside source and output; 8-aligned. */
+export const HUFFMAN_SCRATCH_BYTES = 16384;
+/** A segment takes no more than its symbols and this. */
+export const HUFFMAN_SEGMENT_OVERHEAD = 5;
+/** What the encoder may write over behind a segment. */
+export const HUFFMAN_SLACK_BYTES = 8;
+
 // ---- what hot kernels answer below zero ------------------------------------------------------------------------------------------------
 /** No room before `head + capacity`. */
 export const FULL = -1;

@@ -99,6 +99,10 @@ export interface Kernels {
   detokenize(tokens: number, bits: number, count: number, out: number): void;
   tokenBits(tokens: number, count: number): number;
   tokenize(source: number, count: number, tokens: number, bits: number): number;
+  huffmanSize(source: number, count: number, scratch: number): number;
+  huffmanEncode(source: number, count: number, out: number, scratch: number): number;
+  huffmanCount(source: number, sourceEnd: number): number;
+  huffmanDecode(source: number, sourceEnd: number, out: number, room: number, scratch: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;
