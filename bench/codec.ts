@@ -1,22 +1,25 @@
-// How small and how fast are blocks? On the runtime that this runs on; scripts/bench-codec.mjs runs it on each and puts the
-// figures together:
+// How small and how fast are blocks? Prints what this runtime makes of the data sets as JSON; scripts/bench-codec.mjs runs it on
+// each runtime and puts the figures together:
 //
 //   npm run bench:codec -- --help
 import process from 'node:process';
 import { runtime } from 'ticktape/runtime';
-import { UsageError } from '../src/cli/command-line.js';
+import { Progress } from '../src/cli/progress.js';
 import { loadDataSet, missingFile } from './codec/data.js';
-import { help, parseOptions } from './codec/options.js';
+import { type Measured, measure } from './codec/measure.js';
+import { help, parseOptions, report } from './codec/options.js';
 import { describeColumns } from './codec/show-columns.js';
 import { TapeCodec } from './codec/tape-codec.js';
 
-async function main(args: string[]): Promise<void> {
-  const options = parseOptions(args);
-  if (options === 'help') {
+await report(async () => {
+  const options = parseOptions(process.argv.slice(2));
+  if (options.help) {
     process.stdout.write(help());
     return;
   }
   const zstd = await runtime.zstd();
+  const measured: Record<string, Measured> = {};
+  const progress = new Progress();
   for (const name of options.dataSets) {
     const missing = missingFile(name);
     if (missing !== undefined) {
@@ -25,13 +28,13 @@ async function main(args: string[]): Promise<void> {
     }
     const data = await loadDataSet(name, options.limit);
     const codec = new TapeCodec(data, options.blockRecords, zstd, options.compression);
-    if (options.columns) console.log(`${describeColumns(name, data, codec, options)}\n`);
+    if (options.columns) {
+      console.log(`${describeColumns(name, data, codec, options)}\n`);
+      continue;
+    }
+    progress.begin(`${runtime.name} ${name}`);
+    measured[name] = measure(data, codec, options, zstd, (run) => progress.update(run, options.runs));
+    progress.end();
   }
-}
-
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  console.error(`bench:codec: ${(error as Error).message}`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+  if (!options.columns) console.log(JSON.stringify(measured));
+});

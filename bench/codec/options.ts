@@ -1,3 +1,4 @@
+import process from 'node:process';
 import type { Compression } from 'ticktape';
 import { CommandLine, describeOptions, type OptionSpec, UsageError } from '../../src/cli/command-line.js';
 import { resolveOptions } from '../../src/options.js';
@@ -25,12 +26,12 @@ export interface BenchOptions {
   runs: number;
   compression: Compression;
   columns: boolean;
+  help: boolean;
 }
 
 /** @throws UsageError */
-export function parseOptions(args: string[]): BenchOptions | 'help' {
+export function parseOptions(args: string[]): BenchOptions {
   const line = new CommandLine(args, OPTIONS);
-  if (line.flag('help')) return 'help';
   if (line.operands.length > 0) throw new UsageError(`unknown argument ${line.operands[0]}`);
   const dataSet = line.text('dataset');
   if (dataSet !== undefined && !DATA_SETS.includes(dataSet)) {
@@ -43,6 +44,7 @@ export function parseOptions(args: string[]): BenchOptions | 'help' {
     runs: line.whole('runs', 1, 10_000, 11),
     compression: compressionOf(line.text('compression')),
     columns: line.flag('columns'),
+    help: line.flag('help'),
   };
 }
 
@@ -61,4 +63,15 @@ function compressionOf(text: string | undefined): Compression {
   if (zstd !== null) compression = { zstd: Number(zstd[1]) };
   else if (text.startsWith('{')) compression = JSON.parse(text);
   return resolveOptions({ storage: ['.'], compression: compression as Compression }).compression;
+}
+
+/** Runs a program of the benchmark: what it throws becomes a line and an exit status. */
+export async function report(program: () => Promise<void>): Promise<void> {
+  try {
+    await program();
+  } catch (error) {
+    console.error(`bench:codec: ${(error as Error).message}`);
+    if (process.env.TICKTAPE_DEBUG !== undefined) console.error(error);
+    process.exitCode = error instanceof UsageError ? 2 : 1;
+  }
 }

@@ -1,5 +1,6 @@
 import type { DataSet } from './data.js';
 import type { BenchOptions } from './options.js';
+import { table } from './table.js';
 import type { ChunkDescription, TapeCodec } from './tape-codec.js';
 
 /** A table of how a data set's columns are encoded: what each takes, over all blocks of a first run. */
@@ -41,19 +42,4 @@ function tally(names: string[]): string {
     .sort(([, a], [, b]) => b - a)
     .map(([name, count]) => `${name} ${count}`)
     .join(', ');
-}
-
-/** Columns of text, the first ones to the left, those of numbers to the right. */
-export function table(rows: string[][]): string {
-  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-  const isNumber = (i: number) => rows.slice(1).every((row) => /^[\d.,–-]*$/.test(row[i]));
-  const numeric = widths.map((_, i) => isNumber(i));
-  return rows
-    .map((row) =>
-      row
-        .map((text, i) => (numeric[i] ? text.padStart(widths[i]) : text.padEnd(widths[i])))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
 }
