@@ -2,6 +2,9 @@
 // the figures together:
 //   node scripts/bench-codec.mjs [--json] [options of dist/bench/codec.js]
 import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { table } from '../dist/bench/codec/table.js';
 import { root, takeRuntimes, versionOf } from './runtimes.mjs';
 
@@ -14,6 +17,10 @@ const has = (...flags) => args.some((argument) => flags.includes(argument));
 const chosen = args.some((argument) => argument === '--runtime');
 const runtimes = takeRuntimes(args);
 
+// What is left in it by a child that had to end at once goes with it.
+const scratch = mkdtempSync(path.join(tmpdir(), 'ticktape-bench-'));
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+
 let child;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
@@ -24,7 +31,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 
 /** What the script prints. Where it fails, it has said why, and this process ends too. */
 async function run({ command, args: runtimeArgs }, script, ...scriptArgs) {
-  child = spawn(command, [...runtimeArgs, script, ...scriptArgs], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+  child = spawn(command, [...runtimeArgs, script, ...scriptArgs], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, TMPDIR: scratch, TEMP: scratch, TMP: scratch },
+  });
   let printed = '';
   child.stdout.setEncoding('utf8').on('data', (text) => {
     printed += text;

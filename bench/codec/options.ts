@@ -56,13 +56,14 @@ ${describeOptions(OPTIONS)}
 `;
 
 function compressionOf(text: string | undefined): Compression {
-  // What a tape makes of it, errors included.
-  if (text === undefined) return resolveOptions({ storage: ['.'] }).compression;
-  const zstd = /^zstd:(\d+)$/.exec(text);
-  let compression: unknown = text;
-  if (zstd !== null) compression = { zstd: Number(zstd[1]) };
-  else if (text.startsWith('{')) compression = JSON.parse(text);
-  return resolveOptions({ storage: ['.'], compression: compression as Compression }).compression;
+  const level = /^zstd:(\d+)$/.exec(text ?? '')?.[1];
+  try {
+    const compression = level !== undefined ? { zstd: Number(level) } : text?.startsWith('{') ? JSON.parse(text) : text;
+    // What a tape makes of it, the default included.
+    return resolveOptions({ storage: ['.'], compression }).compression;
+  } catch (error) {
+    throw new UsageError(`--compression ${text}: ${(error as Error).message}`);
+  }
 }
 
 /** Runs a program of the benchmark: what it throws becomes a line and an exit status. */
