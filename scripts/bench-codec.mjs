@@ -12,7 +12,10 @@ import { root, takeRuntimes, versionOf } from './runtimes.mjs';
 const NODE_WITH_ZSTD = 24;
 const NEWEST_NODE = 26;
 
-const args = process.argv.slice(2).flatMap((argument) => argument.replace(/^--runtime=/, '--runtime\n').split('\n'));
+const RUNTIME = '--runtime=';
+const args = process.argv
+  .slice(2)
+  .flatMap((argument) => (argument.startsWith(RUNTIME) ? ['--runtime', argument.slice(RUNTIME.length)] : [argument]));
 const has = (...flags) => args.some((argument) => flags.includes(argument));
 const chosen = args.some((argument) => argument === '--runtime');
 const runtimes = takeRuntimes(args);
