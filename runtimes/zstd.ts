@@ -1,10 +1,12 @@
 import * as zlib from 'node:zlib';
+import { TapeError } from '../src/errors.js';
 import type { Zstd } from '../src/runtime.js';
-import { checkZstdFrame, corruptFrame } from './zstd-frame.js';
+import { checkZstdFrame, corruptFrame, zstdFrames } from './zstd-frame.js';
 
 /** What either implementation does; the checks are the same for both. */
 interface Codec {
   compress(bytes: Uint8Array, level: number): Uint8Array;
+  /** `size`: of the content, or the most that it may be where the frame doesn't say. */
   decompress(frame: Uint8Array, size: number): Uint8Array;
 }
 
@@ -18,20 +20,46 @@ export function zstd(): Promise<Zstd> {
 async function makeZstd(): Promise<Zstd> {
   // Node 20 lacks it, although the typings have it.
   const codec = typeof zlib.zstdCompressSync === 'function' ? native : await wasm();
-  return {
-    compress: (bytes, level) => codec.compress(bytes, level),
-    decompress(frame, size) {
-      checkZstdFrame(frame, size);
-      let content: Uint8Array;
-      try {
-        content = codec.decompress(frame, size);
-      } catch (error) {
-        throw corruptFrame('its blocks do not decode', error);
+  function decompress(frame: Uint8Array, size: number): Uint8Array {
+    checkZstdFrame(frame, size);
+    let content: Uint8Array;
+    try {
+      content = codec.decompress(frame, size);
+    } catch (error) {
+      throw corruptFrame('its blocks do not decode', error);
+    }
+    if (content.byteLength !== size) throw corruptFrame(`it held ${content.byteLength} bytes, not ${size}`);
+    return content;
+  }
+  function decompressAll(bytes: Uint8Array, mostBytes: number): Uint8Array {
+    const tooLarge = () => new TapeError('TOO_LARGE', `The zstd frames hold more than ${mostBytes} bytes.`);
+    const contents: Uint8Array[] = [];
+    let total = 0;
+    for (const frame of zstdFrames(bytes)) {
+      const room = Math.min(frame.contentBytes ?? frame.mostBytes, mostBytes - total);
+      if (frame.contentBytes !== undefined && frame.contentBytes > room) throw tooLarge();
+      const whole = bytes.subarray(frame.from, frame.to);
+      if (frame.contentBytes !== undefined) {
+        contents.push(decompress(whole, room));
+      } else {
+        try {
+          contents.push(codec.decompress(whole, room));
+        } catch (error) {
+          // A decoder that runs out of room says no more than that it failed.
+          throw room < frame.mostBytes ? tooLarge() : corruptFrame('its blocks do not decode', error);
+        }
       }
-      if (content.byteLength !== size) throw corruptFrame(`it held ${content.byteLength} bytes, not ${size}`);
-      return content;
-    },
-  };
+      total += contents.at(-1)!.byteLength;
+    }
+    const all = new Uint8Array(total);
+    let at = 0;
+    for (const content of contents) {
+      all.set(content, at);
+      at += content.byteLength;
+    }
+    return all;
+  }
+  return { compress: (bytes, level) => codec.compress(bytes, level), decompress, decompressAll };
 }
 
 /** A Buffer's `slice` is a view where a Uint8Array's is a copy: nobody should get one unasked. */
@@ -76,7 +104,7 @@ async function wasm(): Promise<Codec> {
     },
     decompress(frame, size) {
       guard(size + frame.byteLength);
-      return decompress(frame);
+      return decompress(frame, { defaultHeapSize: size });
     },
   };
 }

@@ -30,6 +30,11 @@ export interface Zstd {
    * @throws TapeError `CORRUPT`
    */
   decompress(frame: Uint8Array, size: number): Uint8Array;
+  /**
+   * The content of all frames in `bytes`, one after another; a frame need not say its size. For files that others wrote.
+   * @throws TapeError `CORRUPT`; `TOO_LARGE` where it is more than `mostBytes`
+   */
+  decompressAll(bytes: Uint8Array, mostBytes: number): Uint8Array;
 }
 
 /** A worker thread. */
