@@ -8,8 +8,12 @@ export type OnFull = 'wait' | 'drop' | 'throw';
 /** `process`: survives the death of the process. `disk`: `flush()` resolves once it survives a power cut too. */
 export type Durability = 'process' | 'disk';
 
-/** zstd at a level from 1 to 19 for chunks that it makes smaller, or none. */
-export type Compression = { zstd: number } | 'off';
+/**
+ * How hard blocks are compressed. `adaptive`: by what there is time for, from bit packing alone, while records come faster than
+ * they can be stored, to `dense`, while there is nothing else to do. `fast`: column encodings and Huffman codes. `dense`: these or zstd at
+ * level 9, whichever is smaller. `{ zstd }`: column encodings and zstd at a level from 1 to 19. `off`: bit packing alone.
+ */
+export type Compression = 'adaptive' | 'fast' | 'dense' | { zstd: number } | 'off';
 
 export interface TapeOptions {
   /** A directory a storage node, made if need be. */
@@ -22,7 +26,7 @@ export interface TapeOptions {
   journal?: string;
   /** `auto` maps the lanes' files and falls back to `buffered` with a warning; the others insist. */
   journalMode?: 'auto' | 'mapped' | 'buffered';
-  /** Default `{ zstd: 1 }`. */
+  /** Default `adaptive`. */
   compression?: Compression;
   /** Default `wait`. */
   onFull?: OnFull;
@@ -61,10 +65,11 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
   }
   for (const directory of storage) checkPath('storage', directory);
   if (journal !== undefined) checkPath('journal', journal);
-  let compression = options.compression ?? { zstd: 1 };
-  if (compression !== 'off') {
-    if (typeof compression !== 'object') refuse('compression', compression, "'off' or { zstd: 1 to 19 }");
+  let compression = options.compression ?? 'adaptive';
+  if (typeof compression === 'object' && compression !== null) {
     compression = { zstd: whole('compression.zstd', compression.zstd, 1, 1, 19) };
+  } else if (!COMPRESSIONS.includes(compression)) {
+    refuse('compression', compression, `${quoted(COMPRESSIONS)} or { zstd: 1 to 19 }`);
   }
   if (options.laneBytes !== undefined) whole('laneBytes', options.laneBytes, 0, 64 * 1024, 1024 ** 3);
   return {
@@ -86,6 +91,8 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
   };
 }
 
+const COMPRESSIONS: readonly Compression[] = ['adaptive', 'fast', 'dense', 'off'];
+
 const KNOWN = new Set<string>([
   'storage',
   'redundancy',
@@ -105,6 +112,8 @@ const KNOWN = new Set<string>([
   'readOnly',
 ] satisfies (keyof TapeOptions | 'readOnly')[]);
 
+const quoted = (choices: readonly unknown[]) => choices.map((choice) => `'${choice}'`).join(' or ');
+
 function refuse(name: string, value: unknown, expected: string): never {
   throw new TapeError('BAD_OPTION', `option ${name} is ${show(value)}: it must be ${expected}`);
 }
@@ -119,7 +128,7 @@ function whole(name: string, value: number | undefined, byDefault: number, low: 
 
 function oneOf<T extends string>(name: string, value: T | undefined, choices: readonly T[]): T {
   if (value === undefined) return choices[0];
-  if (!choices.includes(value)) refuse(name, value, choices.map((choice) => `'${choice}'`).join(' or '));
+  if (!choices.includes(value)) refuse(name, value, quoted(choices));
   return value;
 }
 

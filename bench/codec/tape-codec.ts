@@ -12,6 +12,7 @@ import {
   SYMBOL_NAME,
 } from '../../assembly/layout.js';
 import { BlockDecoder, type Values } from '../../src/block/decoder.js';
+import { firstEffort } from '../../src/block/effort.js';
 import { BlockEncoder } from '../../src/block/encoder.js';
 import * as format from '../../src/block/header.js';
 import { type MemoryMap, memoryMap } from '../../src/journal/memory-map.js';
@@ -61,7 +62,7 @@ export class TapeCodec {
       this.#bytes.set(name, staged + SYMBOL_NAME);
       if (kernels.intern(staged, map.symbolCapacity) !== id) throw new Error(`${symbol}: its id is not ${id}`);
     });
-    this.#encoder = new BlockEncoder(data.schema, kernels, memory, map, zstd, compression);
+    this.#encoder = new BlockEncoder(data.schema, kernels, memory, map, zstd, firstEffort(compression));
     this.#decoder = new BlockDecoder(data.schema, zstd);
   }
 
@@ -129,11 +130,12 @@ export class TapeCodec {
   /** What the header of the block that was placed says of each chunk, and the bytes that are in no chunk. */
   describe(): { chunks: ChunkDescription[]; headerBytes: number } {
     const { chunks, blockBytes } = this.#decoder.header();
+    const { columns } = this.#encoder.choice;
     const stored = chunks.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
     return {
       chunks: chunks.map(({ field, encoding, compression, encodedBytes, storedBytes }) => ({
         field,
-        encoding: nameOf('ENCODING_', encoding),
+        encoding: encoding === format.ENCODING_PLAN ? columns[field].plan : 'plain',
         compression: nameOf('COMPRESSION_', compression),
         encodedBytes,
         storedBytes,

@@ -287,7 +287,8 @@ export class BlockDecoder {
     if (entry.encoding !== ENCODING_PLAN) throw new DamagedBlock(`encoding ${entry.encoding} is unknown`);
     const { bytes, block } = this.#parts;
     const { offset, storedBytes, openBytes, encodedBytes } = entry;
-    if (openBytes < 2 || openBytes > storedBytes || openBytes > encodedBytes) throw new DamagedBlock('its lengths differ');
+    if (openBytes < 2 || openBytes > storedBytes || openBytes > encodedBytes)
+      throw new DamagedBlock('its lengths differ');
     const at = block + offset;
     const planBytes = bytes[at] | (bytes[at + 1] << 8);
     if (2 + planBytes > openBytes) throw new DamagedBlock('its plan is cut');

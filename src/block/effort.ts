@@ -1,3 +1,4 @@
+import type { Compression } from '../options.js';
 import type { EntropyChoice } from './entropy.js';
 
 /** How much work goes into a block. */
@@ -36,10 +37,16 @@ export const DENSE: Effort = {
   bytesZstd: 9,
   reviews: 1 / 4,
 };
-export const zstdEffort = (level: number): Effort => ({
+const zstdEffort = (level: number): Effort => ({
   name: 'zstd',
   selects: true,
   entropy: { huffman: false, zstd: level },
   bytesZstd: level,
   reviews: 1,
 });
+
+/** What a tape with this option starts with. */
+export function firstEffort(compression: Compression): Effort {
+  if (typeof compression === 'object') return zstdEffort(compression.zstd);
+  return { adaptive: FAST, fast: FAST, dense: DENSE, off: OFF }[compression];
+}

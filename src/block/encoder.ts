@@ -22,7 +22,6 @@ import {
   type LaneRange,
 } from './header.js';
 import {
-  ANY_PLAN,
   borrowedField,
   describePlan,
   OP_CHANGES,
@@ -33,7 +32,7 @@ import {
   OP_PACKED,
   type Plan,
 } from './plan.js';
-import { Selector } from './selector.js';
+import { type ColumnPlan, Selector } from './selector.js';
 
 /** What the encoder is told of the block that it makes. */
 export interface BlockOrigin {
@@ -60,11 +59,16 @@ export interface EncoderChoice {
   columns: ColumnChoice[];
 }
 
-/** Plans are looked for again after so many blocks, and at the earliest after so many where bytes a record drift. */
-const REVIEW_BLOCKS = 256;
+/**
+ * Plans are looked for again after so many blocks: soon, as the first block of a session is seldom like the rest, then each time after
+ * four times as many, up to the most. Where bytes a record drift: not before the earliest, as choosing costs as much as some ten blocks.
+ */
+const FIRST_REVIEW_BLOCKS = 4;
+const MOST_REVIEW_BLOCKS = 256;
 const EARLIEST_REVIEW_BLOCKS = 16;
-/** Drift: bytes a record more or less than after the choice, as a share of them. */
+/** Drift: a column's bytes a record more or less than after the choice, as a share of them and of the whole record's. */
 const DRIFT = 1 / 8;
+const DRIFT_FLOOR = 1 / 64;
 /** Blocks so many times the size of the one that plans were found for want others. */
 const GROWTH = 4;
 /** Bytes of a varying field are left alone for so many blocks where zstd didn't take an eighth off. */
@@ -98,16 +102,19 @@ export class BlockEncoder {
   /** By field: blocks for which its bytes are left uncompressed without trying. */
   readonly #unpaying = new Map<number, number>();
 
-  /** By field; null for plain values. */
-  #plans = new Map<number, Plan | null>();
+  /** By field. */
+  #plans = new Map<number, ColumnPlan>();
+  /** Bytes a record of each field's chunk after plans were chosen. */
+  readonly #bytesThen = new Map<number, number>();
+  /** Fields whose plan did not suit a block since. */
+  readonly #unfit = new Set<number>();
   /** Fields in the order of their chunks: those that lend before those that borrow. */
   #order: readonly PlacedField[];
   #reason = '';
   #blocksSince = 0;
   #countThen = 0;
-  #recordBytesThen = 0;
-  #unfit = false;
   #drifted = false;
+  #reviewAfter = FIRST_REVIEW_BLOCKS;
   /** Masks and ids of this block's chunks that others borrow, by field. */
   readonly #masks = new Map<number, number>();
   readonly #ids = new Map<number, { at: number; known: number }>();
@@ -150,10 +157,17 @@ export class BlockEncoder {
       reason: this.#reason,
       blocks: this.#blocksSince,
       columns: this.#schema.fields.map(({ name }, i) => {
-        const plan = this.#plans.get(i) ?? null;
+        const plan = this.#planOf(i);
         return { field: name, plan: plan === null ? 'plain' : describePlan(plan) };
       }),
     };
+  }
+
+  /** The plan of a field; null for plain values. */
+  #planOf(field: number): Plan | null {
+    const chosen = this.#plans.get(field);
+    if (chosen === undefined) return null;
+    return this.#unfit.has(field) ? chosen.otherwise : chosen.plan;
   }
 
   /** The block of all rows in the row buffer, as a view that holds until the next call. */
@@ -192,7 +206,7 @@ export class BlockEncoder {
     const encoded = encodeBlockHeader(header);
     assert(encoded.length === headerBytes, 'a block header is as long as foretold');
     this.#bytes.set(encoded, block);
-    this.#watch(count);
+    this.#watch(chunks, count);
     const checksum = this.#view.getBigUint64(block + headerBytes - 8, true);
     return { header: { ...header, checksum }, bytes: this.#bytes.subarray(block, block + this.#free) };
   }
@@ -208,7 +222,7 @@ export class BlockEncoder {
       gather: (field, from, rows, out) => this.#gather(field, from, rows, out),
     });
     const borrows = ({ index }: PlacedField) => {
-      const plan = this.#plans.get(index) ?? null;
+      const plan = this.#plans.get(index)!.plan;
       return plan !== null && borrowedField(plan) >= 0;
     };
     const { table } = this.#schema;
@@ -216,26 +230,32 @@ export class BlockEncoder {
     this.#reason = reason;
     this.#blocksSince = 0;
     this.#countThen = count;
-    this.#recordBytesThen = 0;
-    this.#unfit = false;
+    this.#bytesThen.clear();
+    this.#unfit.clear();
     this.#drifted = false;
+    if (reason === 'review') this.#reviewAfter = Math.min(4 * this.#reviewAfter, MOST_REVIEW_BLOCKS);
   }
 
   #reasonToChoose(count: number): string {
     if (this.#plans.size === 0) return 'first block';
     if (count >= GROWTH * this.#countThen) return 'larger blocks';
-    const early = this.#blocksSince < EARLIEST_REVIEW_BLOCKS * this.effort.reviews;
-    if (early) return '';
-    if (this.#unfit) return 'a plan no longer fits';
-    if (this.#drifted) return 'drift';
-    return this.#blocksSince >= REVIEW_BLOCKS * this.effort.reviews ? 'review' : '';
+    if (this.#blocksSince >= this.#reviewAfter * this.effort.reviews) return 'review';
+    if (this.#blocksSince < EARLIEST_REVIEW_BLOCKS * this.effort.reviews) return '';
+    if (this.#unfit.size > 0) return 'a plan no longer fits';
+    return this.#drifted ? 'drift' : '';
   }
 
-  #watch(count: number): void {
+  /** Notes where a column's bytes a record move away from what they were when its plan was chosen. */
+  #watch(chunks: readonly ChunkEntry[], count: number): void {
     this.#blocksSince++;
-    const recordBytes = this.#free / count;
-    if (this.#recordBytesThen === 0) this.#recordBytesThen = recordBytes;
-    if (Math.abs(recordBytes / this.#recordBytesThen - 1) > DRIFT && count >= this.#countThen / 2) this.#drifted = true;
+    if (count * 2 < this.#countThen) return;
+    for (const { field, part, storedBytes } of chunks) {
+      if (part !== 0) continue;
+      const recordBytes = storedBytes / count;
+      const then = this.#bytesThen.get(field);
+      if (then === undefined) this.#bytesThen.set(field, recordBytes);
+      else if (Math.abs(recordBytes - then) > DRIFT * then + DRIFT_FLOOR * (this.#free / count)) this.#drifted = true;
+    }
   }
 
   // ---- columns -----------------------------------------------------------------------------------------------------------
@@ -332,23 +352,26 @@ export class BlockEncoder {
       encode(plan);
       return plan;
     }
-    const plan = this.#plans.get(field.index) ?? null;
-    if (plan === null) return null;
-    let source = wide;
-    if (plan.op === OP_DECIMAL && kind === KIND_F32) {
-      source = workspace.vectors[3];
-      this.#kernels.narrow(wide, kind, count, source);
+    for (;;) {
+      const plan = this.#planOf(field.index);
+      if (plan === null) return null;
+      let source = wide;
+      if (plan.op === OP_DECIMAL && kind === KIND_F32) {
+        source = workspace.vectors[3];
+        this.#kernels.narrow(wide, kind, count, source);
+      }
+      if (encode(plan, source)) return plan;
+      assert(!this.#unfit.has(field.index), 'the plan for a block that no other suits does suit it');
+      this.#unfit.add(field.index);
     }
-    if (encode(plan, source)) return plan;
-    this.#unfit = true;
-    encode(ANY_PLAN);
-    return ANY_PLAN;
   }
 
   /** Keeps what other chunks of the block borrow of the one just made. */
   #keep(field: PlacedField, plan: Plan): void {
     const { workspace } = this.#map;
-    const lends = Array.from(this.#plans.values()).some((other) => other !== null && borrowedField(other) === field.index);
+    const lends = Array.from(this.#plans.values()).some(
+      ({ plan: other }) => other !== null && borrowedField(other) === field.index,
+    );
     const kept = this.#masks.size + this.#ids.size;
     if (!lends || kept >= workspace.streams.length - 2) return;
     const at = workspace.streams[kept];

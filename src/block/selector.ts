@@ -33,6 +33,7 @@ const FINALISTS = 3;
 const BORROWING_PAYS = 0.97;
 /** Values of columns that may go together. */
 const MOST_JOINED = 64;
+const MOST_JOINED_COLUMNS = 8;
 
 /** Bytes of a column that has the ids of another: its values. */
 const OWN_VALUES_BYTES = 48;
@@ -49,6 +50,14 @@ interface Sampled {
 interface Choice {
   plan: Plan | null;
   bytes: number;
+}
+
+/** What to do with a column. */
+export interface ColumnPlan {
+  /** null: the values are best left as they are. */
+  plan: Plan | null;
+  /** For a block whose values the plan doesn't suit. */
+  otherwise: Plan | null;
 }
 
 const TOKENS: Plan = { op: OP_FRAME, child: { op: OP_TOKENS } };
@@ -69,13 +78,31 @@ const ALONE: readonly Plan[] = [
   changes({ op: OP_DELTA, child: DICTIONARY }),
 ];
 /** Of quotients, and of differences to another column. */
-const HANDED: readonly Plan[] = [DELTA, TOKENS, changes(DELTA), changes(TOKENS), changes({ op: OP_DELTA, child: DICTIONARY }), DICTIONARY];
+const HANDED: readonly Plan[] = [
+  DELTA,
+  TOKENS,
+  changes(DELTA),
+  changes(TOKENS),
+  changes({ op: OP_DELTA, child: DICTIONARY }),
+  DICTIONARY,
+];
 /** Of what a mask keeps. */
 const KEPT: readonly Plan[] = [TOKENS, DELTA, DICTIONARY];
 /** Of differences within groups. */
 const GROUPED: readonly Plan[] = [{ op: OP_TOKENS }, DICTIONARY, changes(DICTIONARY)];
 /** Of remainders. */
 const REMAINDERS: readonly Plan[] = [changes(DELTA), changes(DICTIONARY), DICTIONARY, TOKENS];
+
+const joinedPlan = (others: readonly Sampled[]): Plan => ({
+  op: OP_DICTIONARY,
+  with: others.map(({ field }) => field.index),
+});
+
+/** Whether a plan suits whatever integers come; a dictionary may overflow, a split be too wide, a lender not lend. */
+function suitsAny(plan: Plan): boolean {
+  if (plan.op === OP_DICTIONARY || plan.op === OP_SPLIT || plan.op === OP_DECIMAL || 'field' in plan) return false;
+  return !('child' in plan) || suitsAny(plan.child);
+}
 
 /** What the selector needs of the columns of a block. */
 export interface SampleSource {
@@ -98,7 +125,11 @@ export class Selector {
   #count = 0;
   #total = 0;
   #columns: Sampled[] = [];
+  /** What is best for each column alone, and what is chosen so far. */
+  #alones = new Map<number, Choice>();
   #choices = new Map<number, Choice>();
+  /** The best of the plans that suit any values. */
+  #otherwise = new Map<number, Plan>();
 
   /** `at`: `samplerBytes` of room. */
   constructor(kernels: Kernels, memory: WebAssembly.Memory, encoder: ColumnEncoder, space: Workspace, at: number) {
@@ -110,15 +141,23 @@ export class Selector {
     this.#at = at;
   }
 
-  /** A plan by field for these fields of a block of `total` records; null where the values are best left as they are. */
-  select(fields: readonly PlacedField[], total: number, source: SampleSource): Map<number, Plan | null> {
+  /** Plans by field for these fields of a block of `total` records. */
+  select(fields: readonly PlacedField[], total: number, source: SampleSource): Map<number, ColumnPlan> {
     this.#total = total;
     this.#count = Math.min(SAMPLE, total);
     this.#columns = fields.map((field, i) => this.#sample(field, this.#column(i), source));
-    this.#choices = new Map(this.#columns.map((column) => [column.field.index, this.#alone(column)]));
+    this.#otherwise.clear();
+    this.#alones = new Map(this.#columns.map((column) => [column.field.index, this.#alone(column)]));
+    this.#choices = new Map(this.#alones);
     this.#borrow();
+    this.#groupBySymbol();
     this.#joinIds();
-    return new Map(Array.from(this.#choices, ([field, { plan }]) => [field, plan]));
+    return new Map(
+      Array.from(this.#choices, ([field, { plan }]) => [
+        field,
+        { plan, otherwise: this.#otherwise.get(field) ?? ANY_PLAN },
+      ]),
+    );
   }
 
   #column(i: number): number {
@@ -196,13 +235,21 @@ export class Selector {
       for (const divisor of this.#divisors(column, least)) {
         const remainder = this.#kernels.commonDivisor(values, count, least) % divisor === 0n ? [TOKENS] : REMAINDERS;
         for (const rest of remainder) {
-          plans.push({ op: OP_SPLIT, divisor, child: remainder.length === 1 ? DELTA : changes(DELTA), remainder: rest });
+          plans.push({
+            op: OP_SPLIT,
+            divisor,
+            child: remainder.length === 1 ? DELTA : changes(DELTA),
+            remainder: rest,
+          });
         }
         plans.push(...HANDED.map((child): Plan => ({ op: OP_SPLIT, divisor, child, remainder: remainder[0] })));
       }
       if (field.width === 8) plans.push({ op: OP_PLANES });
     }
     const best = this.#best(column, plans);
+    const sure = column.raw === 0 ? plans.filter(suitsAny) : [];
+    if (best.plan !== null && suitsAny(best.plan)) this.#otherwise.set(field.index, best.plan);
+    else if (sure.length > 0) this.#otherwise.set(field.index, this.#best(column, sure).plan!);
     return best.bytes < plain.bytes ? best : plain;
   }
 
@@ -282,13 +329,30 @@ export class Selector {
     };
   }
 
+  /** Tries whether columns gain more by the ids of a symbol than the symbol loses by a dictionary. */
+  #groupBySymbol(): void {
+    const symbol = this.#columns.find(({ field }) => field.kind === 'symbol');
+    if (symbol === undefined) return;
+    const choice = this.#choices.get(symbol.field.index)!;
+    if (choice.plan === null || choice.plan.op === OP_DICTIONARY || borrowedField(choice.plan) >= 0) return;
+    const before = this.#choices;
+    const bytesOf = (choices: Map<number, Choice>) =>
+      Array.from(choices.values()).reduce((sum, { bytes }) => sum + bytes, 0);
+    const grouped = this.#best(symbol, [DICTIONARY]);
+    if (grouped.plan === null) return;
+    this.#choices = new Map(this.#alones).set(symbol.field.index, grouped);
+    this.#borrow();
+    if (bytesOf(this.#choices) > bytesOf(before) * BORROWING_PAYS) this.#choices = before;
+  }
+
   /** Lets columns borrow from columns that stand alone, where that pays. */
   #borrow(): void {
     const lending = new Set<number>();
     for (const column of this.#columns) {
       const { field } = column;
       const own = this.#choices.get(field.index)!;
-      if (lending.has(field.index) || own.bytes < 32) continue;
+      // The timestamp is read by every scan of a time range: it stands alone.
+      if (lending.has(field.index) || own.bytes < 32 || field.kindNumber === KIND_TIMESTAMP) continue;
       const others = this.#columns.filter((other) => {
         const choice = this.#choices.get(other.field.index)!;
         return other !== column && choice.plan !== null && borrowedField(choice.plan) < 0 && choice.bytes > 32;
@@ -338,7 +402,9 @@ export class Selector {
       const { plan, bytes } = this.#choices.get(field.index)!;
       if (plan?.op === OP_DICTIONARY) return !lending.has(field.index);
       // A column that changes with another's id may look best alone in another way.
-      return plan !== null && plan.op !== OP_CONSTANT && bytes > 32 && borrowedField(plan) < 0 && !lending.has(field.index);
+      return (
+        plan !== null && plan.op !== OP_CONSTANT && bytes > 32 && borrowedField(plan) < 0 && !lending.has(field.index)
+      );
     });
     const small = free.filter(({ values }) => {
       const { streams, tableA, hash } = this.#space;
@@ -346,31 +412,50 @@ export class Selector {
       return known > 1 && known <= MOST_JOINED;
     });
     // Floats have plans of their own; the ids of a chunk are those of its integers.
-    let left = small.filter(({ raw }) => raw === 0);
-    while (left.length > 1) {
-      const [leader, ...others] = left;
-      left = this.#joinTo(leader, others);
+    let left = small.filter(({ raw }) => raw === 0).slice(0, MOST_JOINED_COLUMNS);
+    for (;;) {
+      const joined = this.#join(left);
+      if (joined === null) return;
+      left = left.filter((column) => !joined.includes(column));
     }
   }
 
-  /** Answers the columns that did not join. */
-  #joinTo(leader: Sampled, others: readonly Sampled[]): Sampled[] {
-    const members: Sampled[] = [];
-    const left: Sampled[] = [];
-    let { bytes } = this.#choices.get(leader.field.index)!;
-    for (const column of others) {
-      const plan: Plan = { op: OP_DICTIONARY, with: [...members, column].map(({ field }) => field.index) };
-      const together = this.#best(leader, [plan]).bytes + OWN_VALUES_BYTES;
-      if (together < bytes + this.#choices.get(column.field.index)!.bytes) {
-        members.push(column);
-        bytes = together;
-        this.#choices.set(leader.field.index, { plan, bytes });
-        this.#choices.set(column.field.index, {
-          plan: { op: OP_SAME_IDS, field: leader.field.index },
-          bytes: OWN_VALUES_BYTES,
+  /** Joins the columns that gain most by it, if any do: a pair, and what more goes with it. */
+  #join(columns: readonly Sampled[]): Sampled[] | null {
+    let group: Sampled[] = [];
+    let gained = 0;
+    let bytes = 0;
+    for (;;) {
+      const base = group;
+      const before = gained;
+      const candidates: Sampled[][] = [];
+      if (base.length > 0) {
+        for (const column of columns) if (!base.includes(column)) candidates.push([...base, column]);
+      } else {
+        columns.forEach((leader, i) => {
+          for (const other of columns.slice(i + 1)) candidates.push([leader, other]);
         });
-      } else left.push(column);
+      }
+      for (const candidate of candidates) {
+        const [leader, ...others] = candidate;
+        const together = this.#best(leader, [joinedPlan(others)]).bytes;
+        const apart = candidate.reduce((sum, { field }) => sum + this.#choices.get(field.index)!.bytes, 0);
+        const gain = apart - together - OWN_VALUES_BYTES * others.length;
+        if (gain > gained) {
+          group = candidate;
+          gained = gain;
+          bytes = together;
+        }
+      }
+      if (gained === before) break;
     }
-    return left;
+    if (group.length === 0) return null;
+    const [leader, ...others] = group;
+    this.#choices.set(leader.field.index, { plan: joinedPlan(others), bytes });
+    for (const { field } of others) {
+      const plan: Plan = { op: OP_SAME_IDS, field: leader.field.index };
+      this.#choices.set(field.index, { plan, bytes: OWN_VALUES_BYTES });
+    }
+    return group;
   }
 }

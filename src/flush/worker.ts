@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { runtime } from 'ticktape/runtime';
 import { CONTROL_STATE, LANE_CAPACITY, LANE_SEALED_AT, LANE_TAIL, TAPE_FAILED } from '../../assembly/layout.js';
+import { firstEffort } from '../block/effort.js';
 import { BlockEncoder } from '../block/encoder.js';
 import { TapeError } from '../errors.js';
 import { BufferedJournal } from '../journal/buffered.js';
@@ -82,7 +83,7 @@ async function run(setup: FlusherSetup): Promise<void> {
     memory,
     map,
     kernels,
-    encoder: new BlockEncoder(schema, kernels, memory, map, zstd, setup.compression),
+    encoder: new BlockEncoder(schema, kernels, memory, map, zstd, firstEffort(setup.compression)),
     replicator,
     tapeId,
     epoch,

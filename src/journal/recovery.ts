@@ -29,6 +29,7 @@ import {
   SYMBOLS,
 } from '../../assembly/layout.js';
 import { BlockDecoder, DamagedBlock } from '../block/decoder.js';
+import { firstEffort } from '../block/effort.js';
 import { BlockEncoder } from '../block/encoder.js';
 import type { BlockHeader, LaneRange } from '../block/header.js';
 import { assert } from '../errors.js';
@@ -242,7 +243,7 @@ async function sealLanes(
     memory,
     map,
     kernels,
-    encoder: new BlockEncoder(schema, kernels, memory, map, zstd, options.compression),
+    encoder: new BlockEncoder(schema, kernels, memory, map, zstd, firstEffort(options.compression)),
     replicator,
     tapeId,
     epoch,

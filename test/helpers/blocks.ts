@@ -1,6 +1,7 @@
 import type { Compression, Schema } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
 import { BlockDecoder, DamagedBlock, type DecodedColumn } from '../../dist/src/block/decoder.js';
+import { firstEffort } from '../../dist/src/block/effort.js';
 import { BlockEncoder } from '../../dist/src/block/encoder.js';
 import type { BlockHeader, LaneRange } from '../../dist/src/block/header.js';
 import { hash64 } from '../../dist/src/hash.js';
@@ -35,7 +36,7 @@ export function blockOf(
   }
   // So that a byte that should have been written shows.
   bench.bytes.fill(DIRT, bench.map.block, bench.map.blockEnd);
-  const encoder = new BlockEncoder(schema, bench.kernels, bench.memory, bench.map, zstd, compression);
+  const encoder = new BlockEncoder(schema, bench.kernels, bench.memory, bench.map, zstd, firstEffort(compression));
   const { header, bytes } = encoder.encode({ tapeId: TAPE_ID, sequence, epoch: EPOCH, laneRanges });
   return { header, bytes: bytes.slice() };
 }
