@@ -50,6 +50,9 @@ export interface Kernels {
   widen(source: number, kind: number, count: number, out: number): void;
   narrow(source: number, kind: number, count: number, out: number): number;
   minMax(source: number, count: number, unsigned: number, out: number): void;
+  presenceMask(column: number, count: number, bit: number, out: number): void;
+  expandMask(mask: number, count: number, out: number): number;
+  keepPresent(column: number, width: number, mask: number, count: number, out: number): number;
   packedSize(source: number, count: number): number;
   pack(source: number, count: number, out: number): number;
   unpack(source: number, sourceEnd: number, count: number, out: number): number;

@@ -43,8 +43,13 @@ export type Values =
   | Uint16Array
   | Uint8Array;
 
-/** A decoded column: values, or the lengths of a varying field's values and their bytes one after another. */
-export type DecodedColumn = { values: Values } | { lengths: Uint32Array; bytes: Uint8Array };
+/**
+ * A decoded column: values, or the lengths of a varying field's values and their bytes one after another. `present`: of an optional
+ * field, 1 for each row that has a value and 0 for the others, whose values mean nothing; null of another.
+ */
+export type DecodedColumn = ({ values: Values } | { lengths: Uint32Array; bytes: Uint8Array }) & {
+  present: Uint8Array | null;
+};
 
 /** Why a block can't be had from these bytes; a reader goes on to another copy. */
 export class DamagedBlock extends Error {}
@@ -112,9 +117,10 @@ export class BlockDecoder {
     if (header.blockBytes !== this.#blockBytes || header.count !== this.#count) {
       throw new DamagedBlock('another block than the one looked for');
     }
-    const { fingerprint, fields, varying } = this.#schema;
+    const { fingerprint, fields, varying, optionals } = this.#schema;
     if (header.fingerprint !== fingerprint) throw new DamagedBlock('of another schema');
-    if (header.chunks.length !== fields.length + varying.length) throw new DamagedBlock('it lacks chunks');
+    if (header.chunks.length !== fields.length + varying.length + optionals.length)
+      throw new DamagedBlock('it lacks chunks');
     return header;
   }
 
@@ -126,14 +132,15 @@ export class BlockDecoder {
   /** One column, without the others. @throws DamagedBlock */
   column(header: BlockHeader, field: PlacedField): DecodedColumn {
     const values = this.#values(this.#chunk(header, field, 0), field, header.count);
-    if (!isVarying(field)) return { values };
+    const present = field.optional ? this.#present(this.#chunk(header, field, 2), field, header.count) : null;
+    if (!isVarying(field)) return { values, present };
     const lengths = values as Uint32Array;
     const entry = this.#chunk(header, field, 1);
     let sum = 0;
     for (const length of lengths) sum += length;
     if (sum !== entry.encodedBytes || sum > MAX_BLOCK_BYTES)
       throw new DamagedBlock(`${field.name}: its lengths don't add up`);
-    return { lengths, bytes: this.#plain(entry, field) };
+    return { lengths, bytes: this.#plain(entry, field), present };
   }
 
   #chunk(header: BlockHeader, field: PlacedField, part: number): ChunkEntry {
@@ -198,6 +205,16 @@ export class BlockDecoder {
       plain = wide;
     }
     return make(bytes.slice(plain, plain + rawBytes).buffer as ArrayBuffer);
+  }
+
+  #present(entry: ChunkEntry, field: PlacedField, count: number): Uint8Array {
+    const { kernels, bytes } = this.#memory;
+    if (entry.encoding !== ENCODING_RAW || entry.encodedBytes !== Math.ceil(count / 8)) {
+      throw new DamagedBlock(`${field.name}: it doesn't say for ${count} rows which have a value`);
+    }
+    const wide = SCRATCH + this.#columnBytes();
+    kernels.expandMask(this.#place(entry, field), count, wide);
+    return bytes.slice(wide, wide + count);
   }
 
   /** Where in the memory the chunk lies as it was before compression. */

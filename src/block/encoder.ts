@@ -74,14 +74,16 @@ export class BlockEncoder {
     const count = this.#view.getUint32(drainState + DRAIN_ROWS, true);
     assert(count > 0, 'a block has records');
     const symbols = this.#symbolsOf(count);
-    const chunkCount = this.#schema.fields.length + this.#schema.varying.length;
+    const { fields, varying, optionals } = this.#schema;
+    const chunkCount = fields.length + varying.length + optionals.length;
     const headerBytes = blockHeaderBytes(origin.laneRanges.length, chunkCount, symbols);
     this.#free = headerBytes;
     const chunks: ChunkEntry[] = [];
     for (const field of this.#schema.table) {
       chunks.push(this.#values(field, count, chunks.length));
-      const which = this.#schema.varying.indexOf(field);
+      const which = varying.indexOf(field);
       if (which >= 0) chunks.push(this.#varying(field, which, count, chunks.length));
+      if (field.optional) chunks.push(this.#presence(field, count, chunks.length));
     }
     const times = chunks[0].range;
     assert(times !== null, 'the timestamp is the first chunk and has a range');
@@ -109,8 +111,8 @@ export class BlockEncoder {
     const ids = new Set<number>();
     for (const field of this.#schema.table) {
       if (field.kind !== 'symbol') continue;
-      this.#gather(field, count, columnA);
-      const found = this.#kernels.distinct(columnA, count, seenSymbols, symbolCapacity, columnB);
+      const present = this.#gatherPresent(field, count);
+      const found = this.#kernels.distinct(columnA, present, seenSymbols, symbolCapacity, columnB);
       if (found < 0) {
         throw new TapeError('CORRUPT', `a record holds an unknown symbol in ${field.name}`, { field: field.name });
       }
@@ -126,7 +128,27 @@ export class BlockEncoder {
     });
   }
 
-  #gather(field: PlacedField, count: number, out: number): void {
+  /** The values that are present into #map.columnA; #map.columnB is overwritten. Answers how many. */
+  #gatherPresent(field: PlacedField, count: number): number {
+    const { columnA, columnB } = this.#map;
+    if (!field.optional) {
+      this.#gather(field, count, columnA);
+      return count;
+    }
+    this.#mask(field, count, columnB);
+    this.#gather(field, count, columnA);
+    return this.#kernels.keepPresent(columnA, field.width, columnB, count, columnA);
+  }
+
+  /** The mask of an optional field's present values, at `out`; #map.columnA is overwritten. */
+  #mask({ presenceBit }: PlacedField, count: number, out: number): void {
+    const { columnA } = this.#map;
+    const byte = { offset: this.#schema.presence.offset + (presenceBit >> 3), width: 1 };
+    this.#gather(byte, count, columnA);
+    this.#kernels.presenceMask(columnA, count, presenceBit & 7, out);
+  }
+
+  #gather(field: { offset: number; width: number }, count: number, out: number): void {
     const { rows, rowIndex } = this.#map;
     if (this.#schema.varying.length === 0) {
       this.#kernels.gatherStrided(rows, this.#schema.recordBytes, count, field.offset, field.width, out);
@@ -150,7 +172,8 @@ export class BlockEncoder {
     this.#kernels.widen(columnA, kind, count, columnB);
     this.#kernels.minMax(columnB, count, kind === KIND_U64 ? 1 : 0, columnA);
     const range =
-      field.kind === 'symbol' || varying
+      // The zeros of absent values are none.
+      field.kind === 'symbol' || varying || field.optional
         ? null
         : { least: this.#view.getBigInt64(columnA, true), greatest: this.#view.getBigInt64(columnA + 8, true) };
     const packed = this.#kernels.packedSize(columnB, count);
@@ -181,6 +204,11 @@ export class BlockEncoder {
     );
     assert(bytes >= 0, 'the varying bytes of all rows fit the block buffer');
     return this.#close(chunk, field, 1, ENCODING_RAW, bytes, null);
+  }
+
+  #presence(field: PlacedField, count: number, chunk: number): ChunkEntry {
+    this.#mask(field, count, this.#map.block + this.#free);
+    return this.#close(chunk, field, 2, ENCODING_RAW, Math.ceil(count / 8), null);
   }
 
   /** Compresses the `encodedBytes` at the free end where that pays, and enters them. */
