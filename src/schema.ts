@@ -77,11 +77,8 @@ export type ValueOf<Kind extends FieldKind, Optional extends boolean = false> =
 export type Fields = readonly Field[];
 
 /** Whether the field is optional; `boolean` where its type doesn't say. */
-export type IsOptional<F extends Field> = F extends { readonly optional?: false }
-  ? false
-  : F extends { readonly optional?: true }
-    ? true
-    : boolean;
+export type IsOptional<F extends Field> =
+  F extends Field<string, FieldKind, false> ? false : F extends Field<string, FieldKind, true> ? true : boolean;
 
 /** The arguments of `append`: a value a field, in the schema's order. */
 export type ValuesOf<F extends Fields> = { [I in keyof F]: ValueOf<F[I]['kind'], IsOptional<F[I]>> };
