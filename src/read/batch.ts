@@ -71,13 +71,14 @@ export class TextColumn {
 /** The id of rows without a symbol in a column of optional ones: no symbol's own. Its name is ''. */
 const NO_SYMBOL = 2 ** 32 - 1;
 
-/**
- * A column of values that may be absent. `present` has a byte a row, 1 where the record has a value and 0 where it doesn't; `values` is the
- * column that a field that is not optional has, with a value for every row: where it is absent, 0, no bytes, an empty string, and for a symbol
- * the id 2³² − 1, whose name is ''.
- */
+/** A column of values that may be absent. */
 export class OptionalColumn<C extends { readonly length: number; at(row: number): unknown }> {
+  /**
+   * The column that a field of this kind has where it isn't optional, with a value for every row: where it is absent, 0, no bytes, an
+   * empty text; of symbols the id 2³² − 1, which is no symbol's, and whose name is ''.
+   */
   readonly values: C;
+  /** A byte a row: 1 where the record has a value, 0 where it doesn't. */
   readonly present: Uint8Array;
 
   constructor(values: C, present: Uint8Array) {
