@@ -9,6 +9,7 @@ export { addConstant } from './codec/frame';
 export { groupDifferences, sumGroups } from './codec/group';
 export { huffmanCount, huffmanDecode, huffmanEncode, huffmanSize } from './codec/huffman';
 export { fromPlanes, toPlanes } from './codec/planes';
+export { expandMask, keepPresent, presenceMask, spreadPresent } from './codec/presence';
 export { add, subtract } from './codec/reference';
 export { commonDivisor, join, split } from './codec/split';
 export { detokenize, tokenBits, tokenize } from './codec/tokens';

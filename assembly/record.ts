@@ -4,7 +4,8 @@
 //   8  u32 size         of the whole record, a multiple of 8
 //   12 u32 kind         RECORD_DATA or RECORD_PADDING
 //   16 i64 timestamp    ns since the Unix epoch
-//   24 …  the other fixed-width fields and the lengths of varying ones, at the offsets of the field table, zero-padded to 8,
+//   24 …  the other fixed-width fields and the lengths of varying ones, at the offsets of the field table, the bytes of
+//      presence bits behind them, zero-padded to 8,
 //   then the bytes of the varying fields in field order, zero-padded to 8.
 import {
   CONTROL_FIELD_COUNT,

@@ -49,6 +49,9 @@ export interface Kernels {
   widen(source: number, kind: number, count: number, out: number): void;
   narrow(source: number, kind: number, count: number, out: number): number;
   minMax(source: number, count: number, unsigned: number, out: number): void;
+  presenceMask(column: number, count: number, bit: number, out: number): void;
+  expandMask(mask: number, count: number, out: number): number;
+  keepPresent(column: number, width: number, mask: number, count: number, out: number): number;
   packedSize(source: number, count: number): number;
   pack(source: number, count: number, out: number): number;
   unpack(source: number, sourceEnd: number, count: number, out: number): number;
@@ -77,6 +80,7 @@ export interface Kernels {
     bits: number,
     exceptions: number,
   ): number;
+  spreadPresent(mask: number, count: number, kept: number, out: number): void;
   differences(source: number, count: number, out: number): number;
   zigzag(values: number, count: number): void;
   sumDifferences(values: number, count: number, first: bigint, zigzagged: number): void;

@@ -11,7 +11,7 @@ import { checkPath, type ResolvedOptions, resolveOptions, type TapeOptions } fro
 import { TapeBlocks } from './read/reader.js';
 import { TapeReader } from './read/tape-reader.js';
 import type { Mapper } from './runtime.js';
-import type { Fields, Schema } from './schema.js';
+import { describeKind, type Fields, type Schema } from './schema.js';
 import { Catalog } from './segment/catalog.js';
 import { DirectoryStorageNode } from './storage/directory.js';
 import { writeTapeFile } from './storage/identity.js';
@@ -195,7 +195,7 @@ function checkSegmentSchemas(schema: Schema, catalog: Catalog): void {
 
 function mismatch(given: Schema, recorded: Schema, file: string): TapeError {
   const describe = ({ name, fields }: Schema) =>
-    `${name}(${fields.map((field) => `${field.name} ${field.kind}${field.kind === 'decimal' ? `(${field.scale})` : ''}`).join(', ')})`;
+    `${name}(${fields.map((field) => `${field.name} ${describeKind(field)}`).join(', ')})`;
   return new TapeError(
     'SCHEMA_MISMATCH',
     `${file}: recorded as ${describe(recorded)}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,

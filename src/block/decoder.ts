@@ -56,8 +56,13 @@ export type Values =
   | Uint16Array
   | Uint8Array;
 
-/** A decoded column: values, or the lengths of a varying field's values and their bytes one after another. */
-export type DecodedColumn = { values: Values } | { lengths: Uint32Array; bytes: Uint8Array };
+/**
+ * A decoded column: values, or the lengths of a varying field's values and their bytes one after another. `present`: of an optional
+ * field, 1 for each row that has a value and 0 for the others, whose values mean nothing; null of another.
+ */
+export type DecodedColumn = ({ values: Values } | { lengths: Uint32Array; bytes: Uint8Array }) & {
+  present: Uint8Array | null;
+};
 
 export { DamagedBlock };
 
@@ -91,6 +96,14 @@ interface Room {
   /** Where the block lies, and how long it may be. */
   block: number;
   blockCapacity: number;
+}
+
+/** Of an optional field's values. */
+interface Presence {
+  mask: number;
+  /** How many there are. */
+  count: number;
+  present: Uint8Array;
 }
 
 /** Decodes blocks, one at a time, in a memory of its own that grows with the largest. Trusts no length before it is checked. */
@@ -153,9 +166,10 @@ export class BlockDecoder {
     if (header.blockBytes !== this.#blockBytes || header.count !== this.#count) {
       throw new DamagedBlock('another block than the one looked for');
     }
-    const { fingerprint, fields, varying } = this.#schema;
+    const { fingerprint, fields, varying, optionals } = this.#schema;
     if (header.fingerprint !== fingerprint) throw new DamagedBlock('of another schema');
-    if (header.chunks.length !== fields.length + varying.length) throw new DamagedBlock('it lacks chunks');
+    if (header.chunks.length !== fields.length + varying.length + optionals.length)
+      throw new DamagedBlock('it lacks chunks');
     return header;
   }
 
@@ -167,16 +181,18 @@ export class BlockDecoder {
   /** One column, without the others but for one that its chunk may refer to. @throws DamagedBlock */
   column(header: BlockHeader, field: PlacedField): DecodedColumn {
     try {
-      const values = this.#typed(header, field);
-      if (!isVarying(field)) return { values };
-      return this.#varying(header, field, values as Uint32Array);
+      const presence = field.optional ? this.#presence(header, field) : null;
+      const present = presence?.present ?? null;
+      const values = this.#typed(header, field, presence);
+      if (!isVarying(field)) return { values, present };
+      return { ...this.#varying(header, field, values as Uint32Array), present };
     } catch (error) {
       if (!(error instanceof DamagedBlock)) throw error;
       throw new DamagedBlock(`${field.name}: ${error.message}`, { cause: error.cause });
     }
   }
 
-  #varying(header: BlockHeader, field: PlacedField, lengths: Uint32Array): DecodedColumn {
+  #varying(header: BlockHeader, field: PlacedField, lengths: Uint32Array): { lengths: Uint32Array; bytes: Uint8Array } {
     const entry = this.#chunk(header, field.index, 1);
     let sum = 0;
     for (const length of lengths) sum += length;
@@ -218,52 +234,82 @@ export class BlockDecoder {
     return unzip(this.#zstd, stored, encodedBytes);
   }
 
+  /** Which rows have a value of an optional field: a mask in the workspace, and a byte a row. */
+  #presence(header: BlockHeader, field: PlacedField): Presence {
+    const { kernels, bytes, space } = this.#parts;
+    const entry = this.#chunk(header, field.index, 2);
+    const maskBytes = (header.count + 7) >> 3;
+    if (entry.encoding !== ENCODING_PLAIN || entry.openBytes !== 0 || entry.encodedBytes !== maskBytes) {
+      throw new DamagedBlock(`it doesn't say for ${header.count} rows which have a value`);
+    }
+    const symbols = this.#symbols(entry, maskBytes);
+    const mask = space.streams[space.streams.length - 1];
+    bytes.copyWithin(mask, symbols, symbols + maskBytes);
+    const count = kernels.expandMask(mask, header.count, space.symbols);
+    return { mask, count, present: bytes.slice(space.symbols, space.symbols + header.count) };
+  }
+
   /** The values of the column, or the lengths of a varying one, as users see them. */
-  #typed(header: BlockHeader, field: PlacedField): Values {
+  #typed(header: BlockHeader, field: PlacedField, presence: Presence | null): Values {
     const { kernels, bytes, space, block } = this.#parts;
     const kind = isVarying(field) ? KIND_U32 : field.kindNumber;
     const { width, make } = ARRAYS[kind];
-    const count = header.count;
-    const rawBytes = count * width;
+    const count = presence?.count ?? header.count;
     const entry = this.#chunk(header, field.index, 0);
+    const narrow = space.vectors[1];
     let at: number;
+    let isNarrow = false;
     if (entry.encoding === ENCODING_PLAIN) {
-      if (entry.encodedBytes !== rawBytes) throw new DamagedBlock(`${entry.encodedBytes} bytes for ${count} values`);
-      if (entry.compression === COMPRESSION_NONE && entry.storedBytes === rawBytes && entry.openBytes === 0) {
+      if (entry.encodedBytes !== count * width)
+        throw new DamagedBlock(`${entry.encodedBytes} bytes for ${count} values`);
+      if (entry.compression === COMPRESSION_NONE && entry.storedBytes === entry.encodedBytes && entry.openBytes === 0) {
         at = block + entry.offset;
       } else {
-        at = space.vectors[1];
-        bytes.set(this.#plain(entry), at);
-      }
-    } else {
-      at = this.#wide(header, field, entry);
-      if (width < 8) {
-        const narrow = space.vectors[1];
-        if (kernels.narrow(at, kind, count, narrow) < 0) throw new DamagedBlock('a value is out of range');
+        bytes.set(this.#plain(entry), narrow);
         at = narrow;
       }
+      isNarrow = true;
+    } else {
+      at = this.#wide(header, field, entry, count);
+    }
+    if (presence !== null) {
+      const [wide, , spread] = space.vectors;
+      if (isNarrow) {
+        kernels.widen(at, kind, count, wide);
+        at = wide;
+        isNarrow = false;
+      }
+      kernels.spreadPresent(presence.mask, header.count, at, spread);
+      at = spread;
+      // It may have held values that another column refers to.
+      this.#values.clear();
+    }
+    if (!isNarrow && width < 8) {
+      if (kernels.narrow(at, kind, header.count, narrow) < 0) throw new DamagedBlock('a value is out of range');
+      at = narrow;
     }
     if (kind === KIND_DECIMAL) {
-      kernels.toDecimals(at, count, 10 ** field.scale, space.vectors[1]);
-      at = space.vectors[1];
+      kernels.toDecimals(at, header.count, 10 ** field.scale, narrow);
+      at = narrow;
     }
-    return make(bytes.slice(at, at + rawBytes).buffer as ArrayBuffer);
+    return make(bytes.slice(at, at + header.count * width).buffer as ArrayBuffer);
   }
 
   // ---- chunks with a plan ---------------------------------------------------------------------------------------------------
 
   /** Where the values of a chunk with a plan lie as i64, floats as their bits. */
-  #wide(header: BlockHeader, field: PlacedField, entry: ChunkEntry): number {
+  #wide(header: BlockHeader, field: PlacedField, entry: ChunkEntry, count: number): number {
+    if (count === 0) throw new DamagedBlock('it has a plan for no values');
     const known = this.#values.get(field.index);
     if (known !== undefined) return known;
     const { space } = this.#parts;
     const plan = this.#plan(entry);
     const borrowed = this.#borrow(header, field, plan);
     if (!this.#lends.has(field.index)) {
-      this.#follow(plan, entry, header.count, space.vectors[0], borrowed);
+      this.#follow(plan, entry, count, space.vectors[0], borrowed);
       return space.vectors[0];
     }
-    return this.#keepValues(field.index, (out) => this.#follow(plan, entry, header.count, out, borrowed));
+    return this.#keepValues(field.index, (out) => this.#follow(plan, entry, count, out, borrowed));
   }
 
   /** Two columns are kept: one that lends seldom lends to none. */
@@ -338,7 +384,9 @@ export class BlockDecoder {
     const step = borrowedBy(plan);
     if (step === null) return 0;
     const lender = this.#field(step.field);
-    if (isVarying(field) || isVarying(lender)) throw new DamagedBlock('lengths are neither lent nor borrowed');
+    if ([field, lender].some((either) => isVarying(either) || either.optional)) {
+      throw new DamagedBlock('lengths and optional values are neither lent nor borrowed');
+    }
     const entry = this.#chunk(header, lender.index, 0);
     const lenderPlan = this.#plan(entry);
     if (borrowedBy(lenderPlan) !== null) throw new DamagedBlock('it borrows of a chunk that borrows');
@@ -346,12 +394,12 @@ export class BlockDecoder {
       const { width } = ARRAYS[lender.kindNumber];
       if (width !== 8) throw new DamagedBlock('it refers to values that are not of 8 bytes');
       this.#lends.add(lender.index);
-      return this.#wide(header, lender, entry);
+      return this.#wide(header, lender, entry, header.count);
     }
     const known = this.#streams.get(lender.index);
     if (known !== undefined) return known;
     const { kernels, bytes, space } = this.#parts;
-    const out = space.streams[this.#streams.size % space.streams.length];
+    const out = space.streams[this.#streams.size % (space.streams.length - 1)];
     for (const [lent, at] of this.#streams) if (at === out) this.#streams.delete(lent);
     const count = header.count;
     if (step.op === OP_CHANGES_OF) {

@@ -75,6 +75,9 @@ const GROWTH = 4;
 const TRY_AGAIN_BLOCKS = 15;
 const PAYS_SHIFT = 3;
 
+/** Streams at the end of the workspace that are not lent: two of the column encoder, and one of presence. */
+const OWN_STREAMS = 3;
+
 const CONSTANT: Plan = { op: OP_CONSTANT };
 const PACKED: Plan = { op: OP_PACKED };
 const PACKED_DELTA: Plan = { op: OP_DELTA, child: PACKED };
@@ -177,7 +180,8 @@ export class BlockEncoder {
     assert(count > 0, 'a block has records');
     this.#count = count;
     const symbols = this.#symbolsOf(count);
-    const chunkCount = this.#schema.fields.length + this.#schema.varying.length;
+    const { fields, varying, optionals } = this.#schema;
+    const chunkCount = fields.length + varying.length + optionals.length;
     const headerBytes = blockHeaderBytes(origin.laneRanges.length, chunkCount, symbols);
     this.#free = headerBytes;
     if (this.effort.selects) this.#choose(count);
@@ -186,8 +190,9 @@ export class BlockEncoder {
     const chunks: ChunkEntry[] = [];
     for (const field of this.#order) {
       chunks.push(this.#values(field, count));
-      const which = this.#schema.varying.indexOf(field);
+      const which = varying.indexOf(field);
       if (which >= 0) chunks.push(this.#varying(field, which, count));
+      if (field.optional) chunks.push(this.#presence(field, count));
     }
     const times = chunks.find(({ field }) => field === this.#schema.table[0].index)!.range;
     assert(times !== null, 'the timestamp has a range');
@@ -266,8 +271,8 @@ export class BlockEncoder {
     const ids = new Set<number>();
     for (const field of this.#schema.table) {
       if (field.kind !== 'symbol') continue;
-      this.#gather(field, 0, count, column);
-      const distinct = this.#kernels.distinct(column, count, seenSymbols, symbolCapacity, found);
+      const present = this.#gather(field, 0, count, column);
+      const distinct = this.#kernels.distinct(column, present, seenSymbols, symbolCapacity, found);
       if (distinct < 0) {
         throw new TapeError('CORRUPT', `a record holds an unknown symbol in ${field.name}`, { field: field.name });
       }
@@ -283,25 +288,40 @@ export class BlockEncoder {
     });
   }
 
-  #gather(field: PlacedField, from: number, count: number, out: number): void {
+  /** Stores the values of some rows at `out`, of an optional field the present ones; answers how many they are. */
+  #gather(field: PlacedField, from: number, count: number, out: number): number {
+    this.#gatherBytes(field, from, count, out);
+    if (!field.optional) return count;
+    return this.#kernels.keepPresent(out, field.width, this.#presenceMask(field, from, count), count, out);
+  }
+
+  #gatherBytes(place: { offset: number; width: number }, from: number, count: number, out: number): void {
     const { rows, rowIndex } = this.#map;
     const { recordBytes, varying } = this.#schema;
     if (varying.length === 0) {
-      this.#kernels.gatherStrided(rows + from * recordBytes, recordBytes, count, field.offset, field.width, out);
+      this.#kernels.gatherStrided(rows + from * recordBytes, recordBytes, count, place.offset, place.width, out);
     } else {
-      this.#kernels.gatherIndexed(rowIndex + 4 * from, count, field.offset, field.width, out);
+      this.#kernels.gatherIndexed(rowIndex + 4 * from, count, place.offset, place.width, out);
     }
   }
 
-  /** The column as i64 (floats: their bits) at `out`. */
-  #widened(field: PlacedField, out: number): void {
-    if (field.width === 8) {
-      this.#gather(field, 0, this.#count, out);
-      return;
-    }
+  /** Points to the mask of the rows that have a value of an optional field. */
+  #presenceMask({ presenceBit }: PlacedField, from: number, count: number): number {
+    const { vectors, streams } = this.#map.workspace;
+    const mask = streams[streams.length - OWN_STREAMS];
+    const offset = this.#schema.presence.offset + (presenceBit >> 3);
+    this.#gatherBytes({ offset, width: 1 }, from, count, vectors[2]);
+    this.#kernels.presenceMask(vectors[2], count, presenceBit & 7, mask);
+    return mask;
+  }
+
+  /** The column as i64 (floats: their bits) at `out`; answers how many values it has. */
+  #widened(field: PlacedField, out: number): number {
+    if (field.width === 8) return this.#gather(field, 0, this.#count, out);
     const narrow = this.#map.workspace.vectors[3];
-    this.#gather(field, 0, this.#count, narrow);
-    this.#kernels.widen(narrow, isVarying(field) ? KIND_U32 : field.kindNumber, this.#count, out);
+    const count = this.#gather(field, 0, this.#count, narrow);
+    this.#kernels.widen(narrow, isVarying(field) ? KIND_U32 : field.kindNumber, count, out);
+    return count;
   }
 
   #lendValues(index: number): number {
@@ -312,18 +332,19 @@ export class BlockEncoder {
   }
 
   /** The chunk of a fixed-width field, or of the lengths of a varying one. */
-  #values(field: PlacedField, count: number): ChunkEntry {
+  #values(field: PlacedField, rows: number): ChunkEntry {
     const { workspace } = this.#map;
     const wide = workspace.vectors[0];
     const kind = isVarying(field) ? KIND_U32 : field.kindNumber;
     const float = kind === KIND_F64 || kind === KIND_F32;
-    this.#widened(field, wide);
+    const count = this.#widened(field, wide);
+    assert(count === rows || field.optional, 'only optional fields lack values');
     this.#kernels.minMax(wide, count, kind === KIND_U64 ? 1 : 0, workspace.tableA);
     const least = this.#view.getBigInt64(workspace.tableA, true);
     const greatest = this.#view.getBigInt64(workspace.tableA + 8, true);
-    const hasRange = !float && field.kind !== 'symbol' && !isVarying(field);
+    const hasRange = !float && field.kind !== 'symbol' && !isVarying(field) && count > 0;
     const range = hasRange ? { least, greatest } : null;
-    const plan = this.#code(field, kind, wide, count, least === greatest);
+    const plan = count === 0 ? null : this.#code(field, kind, wide, count, least === greatest);
     const rawBytes = count * field.width;
     if (plan !== null) {
       const entry = this.#closePlan(field, rawBytes, range);
@@ -332,7 +353,7 @@ export class BlockEncoder {
         return entry;
       }
     }
-    this.#gather(field, 0, count, this.#map.block + this.#free);
+    this.#gather(field, 0, rows, this.#map.block + this.#free);
     return this.#close(field, 0, rawBytes, range);
   }
 
@@ -373,7 +394,7 @@ export class BlockEncoder {
       ({ plan: other }) => other !== null && borrowedField(other) === field.index,
     );
     const kept = this.#masks.size + this.#ids.size;
-    if (!lends || kept >= workspace.streams.length - 2) return;
+    if (!lends || kept >= workspace.streams.length - OWN_STREAMS) return;
     const at = workspace.streams[kept];
     if (plan.op === OP_CHANGES) {
       this.#bytes.copyWithin(at, workspace.symbols, workspace.symbols + ((this.#count + 7) >> 3));
@@ -420,6 +441,23 @@ export class BlockEncoder {
     );
     assert(bytes >= 0, 'the varying bytes of all rows fit the block buffer');
     return this.#close(field, 1, bytes, null);
+  }
+
+  /** The chunk that says which values of an optional field there are. */
+  #presence(field: PlacedField, count: number): ChunkEntry {
+    const { block, workspace } = this.#map;
+    const maskBytes = (count + 7) >> 3;
+    const mask = this.#presenceMask(field, 0, count);
+    this.#bytes.copyWithin(workspace.symbols, mask, mask + maskBytes);
+    const coded = this.#entropy.encode([maskBytes], this.effort.entropy);
+    this.#bytes.copyWithin(block + this.#free, coded.at, coded.at + coded.bytes);
+    return this.#enter(field, 2, null, {
+      encoding: ENCODING_PLAIN,
+      compression: coded.compression,
+      storedBytes: coded.bytes,
+      openBytes: 0,
+      encodedBytes: maskBytes,
+    });
   }
 
   /** Enters the `encodedBytes` plain bytes at the free end; those of a varying field compressed where that pays. */

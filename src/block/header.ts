@@ -12,9 +12,10 @@
 //   64  i64 greatest timestamp  …   symbols: u32 id, u32 length, UTF-8, zeros up to a multiple of 8
 //   72  u64 block bytes         …   u64 XXH64 of all of the header before it
 //
-// A chunk entry: 0 u16 field, 2 u8 part (0 values, or lengths of a varying field; 1 its bytes), 3 u8 kind, 4 u8 encoding,
-// 5 u8 compression, 6 u16 flags (1: least and greatest hold), 8 u32 offset in the block, 12 u32 stored bytes, 16 u32 bytes before
-// compression, 20 u32 open bytes: those at the start that are not compressed, 24 u64 XXH64 of the stored bytes, 32 least value, 40 greatest value (i64, or u64 for a u64 field).
+// A chunk entry: 0 u16 field, 2 u8 part (0 values, or lengths of a varying field; 1 its bytes; 2 which values of an optional field
+// are present), 3 u8 kind, 4 u8 encoding, 5 u8 compression, 6 u16 flags (1: least and greatest hold), 8 u32 offset in the block,
+// 12 u32 stored bytes, 16 u32 bytes before compression, 20 u32 open bytes (those at the start that are not compressed), 24 u64 XXH64
+// of the stored bytes, 32 least value, 40 greatest value (i64, or u64 for a u64 field). An optional field's values are the present ones.
 // Chunks lie behind the header in this order, each on a multiple of 8.
 import { MAX_FIELDS, MAX_LANES, SYMBOL_NAME_MAX } from '../../assembly/layout.js';
 import { hash64 } from '../hash.js';
@@ -184,7 +185,7 @@ export function decodeBlockHeader(bytes: Uint8Array): BlockHeader | string {
   if (count === 0 || count > MAX_BLOCK_RECORDS) return `the block header says ${count} records`;
   if (blockBytes < headerBytes || blockBytes > MAX_BLOCK_BYTES || blockBytes % 8 !== 0)
     return 'the block length is wrong';
-  if (chunkCount > 2 * MAX_FIELDS || rangeCount > MAX_LANES) return 'the block header counts too many parts';
+  if (chunkCount > 3 * MAX_FIELDS || rangeCount > MAX_LANES) return 'the block header counts too many parts';
   let at = BLOCK_HEADER_BYTES;
   if (at + rangeCount * LANE_RANGE_BYTES + chunkCount * CHUNK_ENTRY_BYTES > end) return 'the block header is too short';
 

@@ -45,6 +45,9 @@ interface Sampled {
   values: number;
   /** Pointer to the sample as it lies in records, of floats; else 0. */
   raw: number;
+  /** Values in the sample, and about as many in the block. */
+  count: number;
+  total: number;
 }
 
 interface Choice {
@@ -106,8 +109,11 @@ function suitsAny(plan: Plan): boolean {
 
 /** What the selector needs of the columns of a block. */
 export interface SampleSource {
-  /** Stores the values of rows `from` to `from + count` at `out`, as they lie in records. */
-  gather(field: PlacedField, from: number, count: number, out: number): void;
+  /**
+   * Stores the values of rows `from` to `from + count` at `out`, as they lie in records, of an optional field the present ones; answers how
+   * many they are.
+   */
+  gather(field: PlacedField, from: number, count: number, out: number): number;
 }
 
 /** Bytes that the sampler works in, beside the workspace. */
@@ -170,13 +176,14 @@ export class Selector {
     const raw = this.#space.vectors[0];
     const runs = this.#total > this.#count ? RUNS : 1;
     const run = this.#count / runs;
+    let count = 0;
     for (let i = 0; i < runs; i++) {
       const from = runs === 1 ? 0 : Math.floor((i * (this.#total - run)) / (runs - 1));
       // A kernel may write past its last value: the next run comes after it.
-      source.gather(field, from, run, raw + i * run * width);
+      count += source.gather(field, from, run, raw + count * width);
     }
-    this.#kernels.widen(raw, field.kindNumber, this.#count, values);
-    return { field, values, raw: float ? values : 0 };
+    this.#kernels.widen(raw, field.kindNumber, count, values);
+    return { field, values, raw: float ? values : 0, count, total: Math.round((count / this.#count) * this.#total) };
   }
 
   /** Bytes that a plan takes for the first `count` rows of the sample, or Infinity where it doesn't suit them. */
@@ -200,7 +207,7 @@ export class Selector {
 
   /** The best of some plans for the whole block, by what it takes for the sample and for half of it. */
   #best(column: Sampled, plans: readonly Plan[]): Choice {
-    const count = this.#count;
+    const { count, total } = column;
     const sized = plans.map((plan) => ({ plan, bytes: this.#size(column, plan, count) }));
     sized.sort((a, b) => a.bytes - b.bytes);
     let best: Choice = { plan: null, bytes: Number.POSITIVE_INFINITY };
@@ -208,9 +215,9 @@ export class Selector {
     for (const { plan, bytes } of sized.slice(0, FINALISTS)) {
       if (bytes === Number.POSITIVE_INFINITY) break;
       let whole = bytes;
-      if (this.#total > count) {
+      if (total > count) {
         const slope = (bytes - this.#size(column, plan, half)) / (count - half);
-        whole += Math.max(0, slope) * (this.#total - count);
+        whole += Math.max(0, slope) * (total - count);
       }
       if (whole < best.bytes) best = { plan, bytes: whole };
     }
@@ -218,12 +225,12 @@ export class Selector {
   }
 
   #alone(column: Sampled): Choice {
-    const { field, values } = column;
-    const count = this.#count;
+    const { field, values, count, total } = column;
+    if (count === 0) return { plan: null, bytes: 0 };
     this.#kernels.minMax(values, count, 0, this.#space.tableA);
     const least = this.#view.getBigInt64(this.#space.tableA, true);
     if (least === this.#view.getBigInt64(this.#space.tableA + 8, true)) return { plan: ANY_PLAN, bytes: 18 };
-    const plain: Choice = { plan: null, bytes: this.#total * field.width };
+    const plain: Choice = { plan: null, bytes: total * field.width };
     const plans = [...ALONE];
     if (column.raw !== 0) {
       const exponent = this.#exponent(column);
@@ -257,7 +264,7 @@ export class Selector {
   #exponent(column: Sampled): number {
     const { vectors, symbols } = this.#space;
     const { kindNumber } = column.field;
-    const count = Math.min(this.#count, 256);
+    const count = Math.min(column.count, 256);
     const most = count >> 3;
     let source = column.values;
     if (kindNumber === KIND_F32) {
@@ -283,16 +290,16 @@ export class Selector {
   /** The values' greatest common divisor, and powers of ten by which the remainder seldom changes: a clock's resolution. */
   #divisors(column: Sampled, least: bigint): bigint[] {
     const divisors: bigint[] = [];
-    const common = BigInt.asUintN(64, this.#kernels.commonDivisor(column.values, this.#count, least));
+    const common = BigInt.asUintN(64, this.#kernels.commonDivisor(column.values, column.count, least));
     if (common > 1n && common < 1n << 52n) divisors.push(common);
     if (column.field.width < 8) return divisors;
     let largest = 0n;
     for (let divisor = 10n; divisor <= 1_000_000_000n; divisor *= 10n) {
       if (common % divisor === 0n) continue;
       const [quotients, remainders, kept] = this.#space.vectors;
-      if (this.#kernels.split(column.values, this.#count, least, divisor, quotients, remainders) < 0) break;
-      const changed = this.#kernels.keepChanges(remainders, this.#count, this.#space.symbols, kept);
-      if (changed * 2 > this.#count) break;
+      if (this.#kernels.split(column.values, column.count, least, divisor, quotients, remainders) < 0) break;
+      const changed = this.#kernels.keepChanges(remainders, column.count, this.#space.symbols, kept);
+      if (changed * 2 > column.count) break;
       largest = divisor;
     }
     if (largest > 0n) divisors.push(largest);
@@ -331,7 +338,7 @@ export class Selector {
 
   /** Tries whether columns gain more by the ids of a symbol than the symbol loses by a dictionary. */
   #groupBySymbol(): void {
-    const symbol = this.#columns.find(({ field }) => field.kind === 'symbol');
+    const symbol = this.#columns.find(({ field }) => field.kind === 'symbol' && !field.optional);
     if (symbol === undefined) return;
     const choice = this.#choices.get(symbol.field.index)!;
     if (choice.plan === null || choice.plan.op === OP_DICTIONARY || borrowedField(choice.plan) >= 0) return;
@@ -351,11 +358,18 @@ export class Selector {
     for (const column of this.#columns) {
       const { field } = column;
       const own = this.#choices.get(field.index)!;
+      if (field.optional) continue;
       // The timestamp is read by every scan of a time range: it stands alone.
       if (lending.has(field.index) || own.bytes < 32 || field.kindNumber === KIND_TIMESTAMP) continue;
       const others = this.#columns.filter((other) => {
         const choice = this.#choices.get(other.field.index)!;
-        return other !== column && choice.plan !== null && borrowedField(choice.plan) < 0 && choice.bytes > 32;
+        return (
+          other !== column &&
+          !other.field.optional &&
+          choice.plan !== null &&
+          borrowedField(choice.plan) < 0 &&
+          choice.bytes > 32
+        );
       });
       const plans: Plan[] = [];
       const integers = (kind: number) => kind === KIND_TIMESTAMP || kind === KIND_I64 || kind === KIND_U64;
@@ -399,6 +413,7 @@ export class Selector {
       Array.from(this.#choices.values(), ({ plan }) => (plan === null ? -1 : borrowedField(plan))),
     );
     const free = this.#columns.filter(({ field }) => {
+      if (field.optional) return false;
       const { plan, bytes } = this.#choices.get(field.index)!;
       if (plan?.op === OP_DICTIONARY) return !lending.has(field.index);
       // A column that changes with another's id may look best alone in another way.

@@ -90,7 +90,7 @@ export function memoryMap(
   const seenSymbols = take(symbolCapacity);
   const lengthOffsets = take(4 * schema.fields.length);
   const symbolFields = schema.fields.filter(({ kind }) => kind === 'symbol').length;
-  const chunks = schema.fields.length + schema.varying.length;
+  const chunks = schema.fields.length + schema.varying.length + schema.optionals.length;
   const blockBytes =
     BLOCK_HEADER_BYTES +
     laneCount * LANE_RANGE_BYTES +

@@ -37,7 +37,7 @@ import { Flusher } from '../flush/flusher.js';
 import { instantiateKernels, sharedMemory } from '../kernels.js';
 import type { ResolvedOptions } from '../options.js';
 import type { Zstd } from '../runtime.js';
-import type { Schema } from '../schema.js';
+import type { PlacedField, Schema } from '../schema.js';
 import type { Catalog, CatalogBlock, CatalogSegment } from '../segment/catalog.js';
 import type { BlockEntry } from '../segment/footer.js';
 import { SegmentReader } from '../segment/reader.js';
@@ -224,12 +224,16 @@ async function sealLanes(
   const held = heldRanges(catalog, lanes);
   const symbolFields = schema.table.filter(({ kind }) => kind === 'symbol');
   const symbolCount = symbols?.count ?? 0;
+  const isPresent = (record: number, { optional, presenceBit }: PlacedField) =>
+    !optional || ((bytes[record + schema.presence.offset + (presenceBit >> 3)] >> (presenceBit & 7)) & 1) === 1;
   const todo = lanes.map((lane, index) => {
     const ring = at(index) + LANE_HEADER_BYTES;
     const probe = (position: bigint, limit: bigint) => {
       const step = kernels.probe(at(index), position, limit);
       const record = ring + Number(position % BigInt(lane.capacity));
-      const named = step < 0 || symbolFields.every(({ offset }) => view.getUint32(record + offset, true) < symbolCount);
+      const isNamed = (field: PlacedField) =>
+        !isPresent(record, field) || view.getUint32(record + field.offset, true) < symbolCount;
+      const named = step < 0 || symbolFields.every(isNamed);
       return named ? step : 0;
     };
     const parts = subtract([unreleased(lane)], held.get(keyOf(lane)) ?? []);

@@ -10,7 +10,7 @@ import { planBlocks, type ScanRange, selectRows } from './plan.js';
 
 /** What a scan is asked for; all of it may be left out. */
 export interface ScanOptions<Name extends string = string> extends ScanRange {
-  /** Only records with one of these in the schema's (first) symbol field. */
+  /** Only records with one of these in the schema's (first) symbol field; never those where it is absent. */
   symbols?: readonly string[];
   /** Only these columns are read and decoded. */
   columns?: readonly Name[];
@@ -84,13 +84,13 @@ export class TapeBlocks<F extends Fields> {
     }
     for (const block of planBlocks(this.#blocks(), options)) {
       const batch = this.#read(block, (header) => {
-        let symbols: { ids: Uint32Array; wanted: Set<number> } | null = null;
+        let symbols: { ids: Uint32Array; present: Uint8Array | null; wanted: Set<number> } | null = null;
         if (options.symbols !== undefined) {
           const names = new Set(options.symbols);
           const wanted = new Set(header.symbols.filter(({ name }) => names.has(name)).map(({ id }) => id));
           if (wanted.size === 0) return null;
           const column = this.#decoder.column(header, symbolField!);
-          symbols = { ids: (column as { values: Uint32Array }).values, wanted };
+          symbols = { ids: (column as { values: Uint32Array }).values, present: column.present, wanted };
         }
         const { from, to } = options;
         const whole = (from === undefined || header.leastNs >= from) && (to === undefined || header.greatestNs < to);

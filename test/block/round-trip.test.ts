@@ -29,6 +29,7 @@ import { isVarying, layoutOf, recorded, unscaled, type Value } from '../helpers/
 
 /** What a value is after it was stored and read: decimals and whole numbers have no negative zero, floats have 24 bits. */
 function stored(value: Value, kind: string): Value {
+  if (value === null) return null;
   if (kind === 'f32') return Math.fround(value as number);
   if (kind === 'f64') return value;
   return value === 0 ? 0 : value;
@@ -42,7 +43,7 @@ function expectSameValues(schema: Schema, { bytes, header }: Block, rows: readon
     expect(found.length).toBe(rows.length);
     rows.forEach((row, i) => {
       const expected = stored(row[index], kind);
-      if (kind === 'bytes') sameBytes(found[i] as Uint8Array, expected as Uint8Array);
+      if (kind === 'bytes' && expected !== null) sameBytes(found[i] as Uint8Array, expected as Uint8Array);
       else if (!Object.is(found[i], expected)) expect.fail(`${name} (${kind}) ${i}: ${found[i]}, not ${expected}`);
     });
   }
@@ -50,8 +51,9 @@ function expectSameValues(schema: Schema, { bytes, header }: Block, rows: readon
 
 /** The rows in the order in which lanes that are drained together give them. */
 const byTime = (schema: Schema, rows: readonly Value[][]): Value[][] => {
-  const time = schema.fields.findIndex(({ kind }) => kind === 'timestamp');
-  return rows.toSorted((a, b) => (a[time] < b[time] ? -1 : Number(a[time] > b[time])));
+  const index = schema.fields.findIndex(({ kind }) => kind === 'timestamp');
+  const time = (row: readonly Value[]) => row[index] as bigint;
+  return rows.toSorted((a, b) => (time(a) < time(b) ? -1 : Number(time(a) > time(b))));
 };
 
 const compressions: [string, Compression][] = [
@@ -179,9 +181,9 @@ test('the statistics in the header are true', () => {
 
         const timeIndex = fields.findIndex(({ kind }) => kind === 'timestamp');
         expect([decoded.leastNs, decoded.greatestNs]).toEqual([sorted[0][timeIndex], sorted.at(-1)![timeIndex]]);
-        for (const [index, { kind, scale }] of fields.entries()) {
+        for (const [index, { kind, scale, optional }] of fields.entries()) {
           const chunk = decoded.chunks.find(({ field, part }) => field === index && part === 0)!;
-          if (isVarying(kind) || ['symbol', 'f32', 'f64'].includes(kind)) {
+          if (optional || isVarying(kind) || ['symbol', 'f32', 'f64'].includes(kind)) {
             expect(chunk.range).toBeNull();
             continue;
           }
@@ -195,7 +197,9 @@ test('the statistics in the header are true', () => {
         }
 
         const names = new Set(
-          sorted.flatMap((row) => fields.flatMap(({ kind }, i) => (kind === 'symbol' ? [row[i] as string] : []))),
+          sorted.flatMap((row) =>
+            fields.flatMap(({ kind }, i) => (kind === 'symbol' && row[i] !== null ? [row[i] as string] : [])),
+          ),
         );
         expect(new Set(decoded.symbols.map(({ name }) => name))).toEqual(names);
         expect(decoded.symbols.length).toBe(names.size);
@@ -206,11 +210,13 @@ test('the statistics in the header are true', () => {
         const { fixedBytes } = layoutOf(schema);
         const sizes = sorted.map((row) => {
           const own = fields.map(({ kind }, i) =>
-            kind === 'text'
-              ? Buffer.byteLength(row[i] as string)
-              : kind === 'bytes'
-                ? (row[i] as Uint8Array).length
-                : 0,
+            row[i] === null
+              ? 0
+              : kind === 'text'
+                ? Buffer.byteLength(row[i] as string)
+                : kind === 'bytes'
+                  ? (row[i] as Uint8Array).length
+                  : 0,
           );
           return Math.ceil((fixedBytes + own.reduce((sum, length) => sum + length, 0)) / 8) * 8;
         });
