@@ -227,7 +227,7 @@ function sortUsed(scratch: usize, used: u32): void {
 
 /**
  * Huffman's tree over two or more symbols, and from it how many symbols have codes of each length. A node too deep is hung on
- * the deepest leaf that isn't: on market data this costs 0.03 % of the best codes of that length at most.
+ * the deepest leaf that isn't: at 10,000 ticks this costs up to 0.02 % over the best codes of 11 bits, at 65,536 up to 0.2 %.
  */
 function countLengths(scratch: usize, used: u32): void {
   const weights = scratch + WEIGHTS;
@@ -780,11 +780,8 @@ function decodeStreams(src: usize, srcEnd: usize, out: usize, count: u32, lookup
   const bytesC = readVarint(src, srcEnd);
   if (bytesC < 0) return 0;
   src += varintBytes(bytesC);
+  if (bytesA + bytesB + bytesC > <i64>(srcEnd - src)) return 0;
   const quarter = count >> 2;
-  // A symbol takes a bit or more, so that no stream has less than 32 bytes.
-  const least = <i64>(quarter >> 3);
-  const bytesD = <i64>(srcEnd - src) - bytesA - bytesB - bytesC;
-  if (min(min(bytesA, bytesB), min(bytesC, bytesD)) < least) return 0;
   const b = src + <usize>bytesA;
   const c = b + <usize>bytesB;
   const d = c + <usize>bytesC;
@@ -831,6 +828,8 @@ export function huffmanDecode(src: usize, srcEnd: usize, out: usize, room: u32, 
   if (head < 0) return -1;
   const count = <u32>(head >> 2);
   if (count > room) return -1;
+  // Differences of addresses are compared with a sign; a segment that says what it should is shorter.
+  if (srcEnd - src > <usize>i32.MAX_VALUE) srcEnd = src + i32.MAX_VALUE;
   let at = src + varintBytes(head);
   const mode = <u32>head & 3;
   if (mode == PLAIN) {
