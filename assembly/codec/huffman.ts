@@ -24,12 +24,20 @@
 //   the sum of 2^-length is 1.
 //
 // Huffman where it takes off more than a 32nd of the symbols' bytes, single where it can be, else plain.
+//
+// M symbols/s of segments of 10,000, of 60 symbols and 5 bits each, or 37 and 1.6 (AMD EPYC, one of two shared cores):
+//
+//             encode         size            decode
+//   Node 26     999, 885     2,236, 1,724    1,181,   954
+//   Deno 2.9    755, 716     1,690, 1,568      941,   961
+//   Bun 1.4   1,096, 971     2,780, 2,224    1,347, 1,330
+
 const PLAIN: u32 = 0;
 const SINGLE: u32 = 1;
 const HUFFMAN: u32 = 2;
 const MAX_COUNT: u32 = 1 << 30;
 const MAX_LENGTH: u32 = 11;
-/** Symbols from which on there are four streams: of so many, the lengths are about a 100th. */
+/** Symbols from which on there are four streams: they decode 1,000 in 1.1 µs, one stream in 2.8, but take a 100th more. */
 const FOUR_STREAMS: u32 = 1024;
 /** What the first length is told from. */
 const FIRST_LENGTH: u32 = 6;
@@ -227,7 +235,7 @@ function sortUsed(scratch: usize, used: u32): void {
 
 /**
  * Huffman's tree over two or more symbols, and from it how many symbols have codes of each length. A node too deep is hung on
- * the deepest leaf that isn't: on market data this costs 0.03 % of the best codes of that length at most.
+ * the deepest leaf that isn't: at 10,000 ticks this costs up to 0.02 % over the best codes of 11 bits, at 65,536 up to 0.2 %.
  */
 function countLengths(scratch: usize, used: u32): void {
   const weights = scratch + WEIGHTS;
@@ -686,7 +694,7 @@ function readTable(src: usize, srcEnd: usize, scratch: usize): usize {
   return end;
 }
 
-/** By the longest code's bits, the first lowest. The lookup of one bit more is twice the one before it, then the codes of that length. */
+/** By as many bits as the longest code has. The lookup by one bit more is twice the one before, then the codes of that length. */
 function fillLookup(scratch: usize): void {
   const lookup = scratch + LOOKUP;
   const longest = load<u32>(scratch + LONGEST);
@@ -780,11 +788,8 @@ function decodeStreams(src: usize, srcEnd: usize, out: usize, count: u32, lookup
   const bytesC = readVarint(src, srcEnd);
   if (bytesC < 0) return 0;
   src += varintBytes(bytesC);
+  if (bytesA + bytesB + bytesC > <i64>(srcEnd - src)) return 0;
   const quarter = count >> 2;
-  // A symbol takes a bit or more, so that no stream has less than 32 bytes.
-  const least = <i64>(quarter >> 3);
-  const bytesD = <i64>(srcEnd - src) - bytesA - bytesB - bytesC;
-  if (min(min(bytesA, bytesB), min(bytesC, bytesD)) < least) return 0;
   const b = src + <usize>bytesA;
   const c = b + <usize>bytesB;
   const d = c + <usize>bytesC;
@@ -831,6 +836,8 @@ export function huffmanDecode(src: usize, srcEnd: usize, out: usize, room: u32, 
   if (head < 0) return -1;
   const count = <u32>(head >> 2);
   if (count > room) return -1;
+  // Differences of addresses are compared with a sign; a segment that says what it should is shorter.
+  if (srcEnd - src > <usize>i32.MAX_VALUE) srcEnd = src + i32.MAX_VALUE;
   let at = src + varintBytes(head);
   const mode = <u32>head & 3;
   if (mode == PLAIN) {

@@ -220,6 +220,9 @@ function roundTrip(symbols: Uint8Array): Decoded {
     );
     expectSame(bytes.subarray(OUT, OUT + length), symbols);
   }
+  // Far more behind it than a segment can have.
+  expect(kernels.huffmanDecode(CHUNK, 2 ** 32 - 1, OUT, length, SCRATCH)).toBe(segment.length);
+  expectSame(bytes.subarray(OUT, OUT + length), symbols);
   // An output at the very end.
   bytes.set(segment, CHUNK);
   expect(kernels.huffmanDecode(CHUNK, CHUNK + segment.length, END - length, length, SCRATCH)).toBe(segment.length);
@@ -498,4 +501,5 @@ test('heads that are wrong: refused', () => {
   refused(100, ...varint(2 ** 30 * 4 + SINGLE), 65);
   refused(2 ** 32 - 1, ...varint(2 ** 30 * 4 + PLAIN), 65);
   refused(2 ** 32 - 1, ...varint(2 ** 30 * 4 + HUFFMAN), 0, 1, 0b0001_1111, 0, 0);
+  refused(1000, ...varint(1000 * 4 + HUFFMAN), 0, 1, 0b0001_1111, 0, 0, 0, 0);
 });
