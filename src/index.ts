@@ -1,4 +1,6 @@
+export type { ColumnChoice } from './block/encoder.js';
 export { TapeError, type TapeErrorCode, type TapeErrorDetails } from './errors.js';
+export type { CompressionChoice } from './flush/flusher.js';
 export type { Appender, AppenderHandle } from './journal/appender.js';
 export type { RecoveryReport } from './journal/recovery.js';
 export { openAppender, openTape, type ReadOptions, readSchema } from './open.js';

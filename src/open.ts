@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { runtime } from 'ticktape/runtime';
 import { TapeError } from './errors.js';
+import { GROWTH } from './flush/adaptive.js';
 import { RemoteFlusher } from './flush/remote.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { Journal, readSymbols } from './journal/journal.js';
@@ -62,7 +63,12 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
   const before = survey(options.storage, options.journal);
   checkSchema(schema, before);
   const mapper = chooseMapper(options);
-  const mapSizes = { capacity: options.capacity, storageNodes: options.storage.length, laneBytes: options.laneBytes };
+  const mapSizes = {
+    capacity: options.capacity,
+    growth: options.compression === 'adaptive' ? GROWTH : 1,
+    storageNodes: options.storage.length,
+    laneBytes: options.laneBytes,
+  };
   // Before anything is made, so that options that don't fit change nothing.
   const provisional = memoryMap(schema, { ...mapSizes, symbolCapacity: options.maxSymbols });
   checkWritable(before, options.segmentBytes + provisional.laneStride + provisional.symbolWindowBytes);

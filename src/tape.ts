@@ -85,10 +85,11 @@ export class Tape<F extends Fields> {
   }
 
   stats(): TapeStats {
-    const { journal, options, survey, recovery, blocks } = this.#parts;
+    const { journal, options, survey, recovery, blocks, flusher } = this.#parts;
     return {
       ...readCounters(journal, survey.directories),
       redundancy: options.redundancy,
+      compression: flusher.choice,
       recovery,
       trouble: this.#trouble,
       damage: blocks.damage,

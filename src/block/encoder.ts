@@ -52,10 +52,8 @@ export interface ColumnChoice {
 /** What the encoder works with at present, and why. */
 export interface EncoderChoice {
   effort: Effort['name'];
-  /** Why columns were last looked at: `first block`, `larger blocks`, `drift`, `review`, `a plan no longer fits`. */
-  reason: string;
-  /** Blocks since then. */
-  blocks: number;
+  /** Why plans were last looked for: `no block yet`, `first block`, `larger blocks`, `review`, `drift`, `a plan no longer fits`. */
+  planReason: string;
   columns: ColumnChoice[];
 }
 
@@ -87,8 +85,8 @@ const lengthsOf = (field: PlacedField): PlacedField => ({ ...field, kindNumber: 
 
 /** Turns the rows in a tape's row buffer into a block in its block buffer. */
 export class BlockEncoder {
-  /** May change from block to block. */
-  effort: Effort;
+  #effort: Effort;
+  #choiceVersion = 0;
   readonly #schema: Schema;
   readonly #kernels: Kernels;
   readonly #map: MemoryMap;
@@ -113,7 +111,7 @@ export class BlockEncoder {
   readonly #unfit = new Set<number>();
   /** Fields in the order of their chunks: those that lend before those that borrow. */
   #order: readonly PlacedField[];
-  #reason = '';
+  #reason = 'no block yet';
   #blocksSince = 0;
   #countThen = 0;
   #drifted = false;
@@ -143,7 +141,7 @@ export class BlockEncoder {
     this.#bytes = new Uint8Array(memory.buffer);
     this.#view = new DataView(memory.buffer);
     this.#zstd = zstd;
-    this.effort = effort;
+    this.#effort = effort;
     this.#columns = new ColumnEncoder(kernels, memory, map.workspace);
     this.#entropy = new EntropyEncoder(kernels, memory, map.workspace, zstd);
     this.#selector = new Selector(kernels, memory, this.#columns, map.workspace, map.sampler);
@@ -153,13 +151,30 @@ export class BlockEncoder {
     });
   }
 
+  get effort(): Effort {
+    return this.#effort;
+  }
+
+  /** May change from block to block. */
+  set effort(effort: Effort) {
+    if (effort === this.#effort) return;
+    this.#effort = effort;
+    this.#choiceVersion++;
+    this.#bytesThen.clear();
+  }
+
+  /** Another number whenever `choice` has changed. */
+  get choiceVersion(): number {
+    return this.#choiceVersion;
+  }
+
   /** How columns are coded at present, and why. */
   get choice(): EncoderChoice {
     return {
-      effort: this.effort.name,
-      reason: this.#reason,
-      blocks: this.#blocksSince,
+      effort: this.#effort.name,
+      planReason: this.#reason,
       columns: this.#schema.fields.map(({ name }, i) => {
+        if (!this.#effort.selects) return { field: name, plan: 'packed' };
         const plan = this.#planOf(i);
         return { field: name, plan: plan === null ? 'plain' : describePlan(plan) };
       }),
@@ -184,7 +199,7 @@ export class BlockEncoder {
     const chunkCount = fields.length + varying.length + optionals.length;
     const headerBytes = blockHeaderBytes(origin.laneRanges.length, chunkCount, symbols);
     this.#free = headerBytes;
-    if (this.effort.selects) this.#choose(count);
+    if (this.#effort.selects) this.#choose(count);
     this.#masks.clear();
     this.#ids.clear();
     const chunks: ChunkEntry[] = [];
@@ -233,6 +248,7 @@ export class BlockEncoder {
     const { table } = this.#schema;
     this.#order = [...table.filter((field) => !borrows(field)), ...table.filter(borrows)];
     this.#reason = reason;
+    this.#choiceVersion++;
     this.#blocksSince = 0;
     this.#countThen = count;
     this.#bytesThen.clear();
@@ -244,8 +260,8 @@ export class BlockEncoder {
   #reasonToChoose(count: number): string {
     if (this.#plans.size === 0) return 'first block';
     if (count >= GROWTH * this.#countThen) return 'larger blocks';
-    if (this.#blocksSince >= this.#reviewAfter * this.effort.reviews) return 'review';
-    if (this.#blocksSince < EARLIEST_REVIEW_BLOCKS * this.effort.reviews) return '';
+    if (this.#blocksSince >= this.#reviewAfter * this.#effort.reviews) return 'review';
+    if (this.#blocksSince < EARLIEST_REVIEW_BLOCKS * this.#effort.reviews) return '';
     if (this.#unfit.size > 0) return 'a plan no longer fits';
     return this.#drifted ? 'drift' : '';
   }
@@ -253,7 +269,8 @@ export class BlockEncoder {
   /** Notes where a column's bytes a record move away from what they were when its plan was chosen. */
   #watch(chunks: readonly ChunkEntry[], count: number): void {
     this.#blocksSince++;
-    if (count * 2 < this.#countThen) return;
+    // Bytes tell of the data only among blocks that were made alike.
+    if (!this.#effort.selects || count * 2 < this.#countThen) return;
     for (const { field, part, storedBytes } of chunks) {
       if (part !== 0) continue;
       const recordBytes = storedBytes / count;
@@ -365,7 +382,7 @@ export class BlockEncoder {
       encode(CONSTANT);
       return CONSTANT;
     }
-    if (!this.effort.selects) {
+    if (!this.#effort.selects) {
       const [, differences] = workspace.vectors;
       this.#kernels.differences(wide, count, differences);
       const packed = this.#kernels.packedSize(wide, count);
@@ -384,6 +401,7 @@ export class BlockEncoder {
       if (encode(plan, source)) return plan;
       assert(!this.#unfit.has(field.index), 'the plan for a block that no other suits does suit it');
       this.#unfit.add(field.index);
+      this.#choiceVersion++;
     }
   }
 
@@ -409,7 +427,7 @@ export class BlockEncoder {
   #closePlan(field: PlacedField, rawBytes: number, range: ChunkEntry['range']): ChunkEntry | null {
     const { block, workspace } = this.#map;
     const { plan, packedBytes, symbolBytes, segments } = this.#columns;
-    const coded = this.#entropy.encode(segments, this.effort.entropy);
+    const coded = this.#entropy.encode(segments, this.#effort.entropy);
     const openBytes = 2 + plan.length + packedBytes;
     const storedBytes = openBytes + coded.bytes;
     if (storedBytes >= rawBytes) return null;
@@ -449,7 +467,7 @@ export class BlockEncoder {
     const maskBytes = (count + 7) >> 3;
     const mask = this.#presenceMask(field, 0, count);
     this.#bytes.copyWithin(workspace.symbols, mask, mask + maskBytes);
-    const coded = this.#entropy.encode([maskBytes], this.effort.entropy);
+    const coded = this.#entropy.encode([maskBytes], this.#effort.entropy);
     this.#bytes.copyWithin(block + this.#free, coded.at, coded.at + coded.bytes);
     return this.#enter(field, 2, null, {
       encoding: ENCODING_PLAIN,
@@ -466,10 +484,10 @@ export class BlockEncoder {
     let storedBytes = encodedBytes;
     let compression = COMPRESSION_NONE;
     const wait = this.#unpaying.get(field.index) ?? 0;
-    if (part === 1 && this.effort.bytesZstd > 0 && encodedBytes >= 64) {
+    if (part === 1 && this.#effort.bytesZstd > 0 && encodedBytes >= 64) {
       if (wait > 0) this.#unpaying.set(field.index, wait - 1);
       else {
-        const frame = this.#zstd.compress(this.#bytes.subarray(at, at + encodedBytes), this.effort.bytesZstd);
+        const frame = this.#zstd.compress(this.#bytes.subarray(at, at + encodedBytes), this.#effort.bytesZstd);
         if (frame.length <= encodedBytes - (encodedBytes >> PAYS_SHIFT)) {
           this.#bytes.set(frame, at);
           storedBytes = frame.length;

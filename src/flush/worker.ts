@@ -11,7 +11,8 @@ import type { Compression, Durability } from '../options.js';
 import { Schema } from '../schema.js';
 import { DirectoryStorageNode } from '../storage/directory.js';
 import { Replicator } from '../storage/replicator.js';
-import { Flusher } from './flusher.js';
+import { AdaptiveEffort } from './adaptive.js';
+import { type CompressionChoice, Flusher } from './flusher.js';
 
 /** What the flusher's thread is started with. */
 export interface FlusherSetup {
@@ -48,6 +49,8 @@ export interface PlainError {
 export type FlusherMessage =
   | { type: 'ready' }
   | { type: 'done'; id: number; error: PlainError | null }
+  /** How blocks are made has changed. */
+  | { type: 'choice'; choice: CompressionChoice }
   /** A block could not be put on its storage nodes; it is tried again. */
   | { type: 'trouble'; error: PlainError }
   /** The flusher can't go on. */
@@ -84,6 +87,7 @@ async function run(setup: FlusherSetup): Promise<void> {
     map,
     kernels,
     encoder: new BlockEncoder(schema, kernels, memory, map, zstd, firstEffort(setup.compression)),
+    adaptive: setup.compression === 'adaptive' ? new AdaptiveEffort() : null,
     replicator,
     tapeId,
     epoch,
@@ -103,6 +107,12 @@ async function run(setup: FlusherSetup): Promise<void> {
   });
   post({ type: 'ready' });
 
+  let version = -1;
+  const postChoice = () => {
+    if (flusher.choiceVersion === version) return;
+    version = flusher.choiceVersion;
+    post({ type: 'choice', choice: flusher.choice });
+  };
   let syncedMs = nowMs();
   let syncing = false;
   let troubled = false;
@@ -111,6 +121,7 @@ async function run(setup: FlusherSetup): Promise<void> {
     try {
       buffered?.persist();
       const worked = await flusher.doWork();
+      postChoice();
       // A lane's line goes back and forth at every publish to one who reads it: come for batches, not for records.
       if (worked >= map.capacity / 4) pauseMs = 0;
       else if (worked > 0) pauseMs = PAUSE_MS;
@@ -132,7 +143,9 @@ async function run(setup: FlusherSetup): Promise<void> {
     }
     const command = commands.shift();
     if (command?.type === 'flush') {
-      post({ type: 'done', id: command.id, error: await outcome(() => flusher.flush()) });
+      const error = await outcome(() => flusher.flush());
+      postChoice();
+      post({ type: 'done', id: command.id, error });
     } else if (command?.type === 'close') {
       const error = await outcome(async () => {
         await close(flusher, memory, map);

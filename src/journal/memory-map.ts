@@ -17,8 +17,9 @@ import type { Schema } from '../schema.js';
 
 /** Where everything lies in a tape's memory; offsets and lengths in bytes. Plain data: it goes to workers as it is. */
 export interface MemoryMap {
-  /** Records a block at most. */
+  /** Records a block, and the most that one has under pressure. */
   capacity: number;
+  mostRecords: number;
   symbolCapacity: number;
   /** Of the symbol table's window and file. */
   symbolWindowBytes: number;
@@ -51,6 +52,9 @@ const align = (value: number, to: number) => Math.ceil(value / to) * to;
 /** Kernels answer pointers as signed 32-bit numbers. */
 const MAX_BYTES = 2 ** 31 - WINDOW_ALIGN;
 
+/** Blocks grow no further than this: larger ones gain nothing, and their columns leave the cache. */
+const MOST_GROWN_RECORDS = 65_536;
+
 /** Bytes that a varying field is expected to take, for sizing rings and buffers only. */
 const EXPECTED_VARYING_BYTES = 64;
 
@@ -63,9 +67,18 @@ export function defaultRingBytes(schema: Schema, capacity: number): number {
 /** @throws TapeError `BAD_OPTION` where it all does not fit a WASM memory */
 export function memoryMap(
   schema: Schema,
-  sizes: { capacity: number; symbolCapacity: number; storageNodes: number; laneBytes?: number; laneCount?: number },
+  sizes: {
+    capacity: number;
+    symbolCapacity: number;
+    storageNodes: number;
+    laneBytes?: number;
+    laneCount?: number;
+    /** How many times `capacity` a block may grow to. Default 1. */
+    growth?: number;
+  },
 ): MemoryMap {
-  const { capacity, symbolCapacity, storageNodes, laneCount = MAX_LANES } = sizes;
+  const { capacity, symbolCapacity, storageNodes, laneCount = MAX_LANES, growth = 1 } = sizes;
+  const mostRecords = Math.max(capacity, Math.min(capacity * growth, MOST_GROWN_RECORDS));
   let end = SYMBOLS;
   const take = (bytes: number, alignment = 64): number => {
     const at = align(end, alignment);
@@ -80,11 +93,11 @@ export function memoryMap(
 
   const cursors = take(laneCount * CURSOR_BYTES);
   const drainState = take(DRAIN_STATE_BYTES);
-  const rowIndex = take(capacity * 4);
+  const rowIndex = take(mostRecords * 4);
   const varyingRow = schema.varying.length === 0 ? 0 : EXPECTED_VARYING_BYTES * schema.varying.length;
-  const rowBytes = Math.max(capacity * (schema.recordBytes + varyingRow), ringBytes >> 2);
+  const rowBytes = Math.max(mostRecords * (schema.recordBytes + varyingRow), ringBytes >> 2);
   const rows = take(rowBytes);
-  const workspace = layWorkspace(align(end, 64), capacity, true);
+  const workspace = layWorkspace(align(end, 64), mostRecords, true);
   end = workspace.end;
   const sampler = take(samplerBytes(schema.fields.length));
   const seenSymbols = take(symbolCapacity);
@@ -95,7 +108,7 @@ export function memoryMap(
     BLOCK_HEADER_BYTES +
     laneCount * LANE_RANGE_BYTES +
     chunks * (CHUNK_ENTRY_BYTES + 16) +
-    Math.min(capacity * symbolFields, symbolCapacity) * (8 + SYMBOL_NAME_MAX) +
+    Math.min(mostRecords * symbolFields, symbolCapacity) * (8 + SYMBOL_NAME_MAX) +
     rowBytes +
     4096;
   const block = take(blockBytes, WINDOW_ALIGN);
@@ -113,6 +126,7 @@ export function memoryMap(
   }
   return {
     capacity,
+    mostRecords,
     symbolCapacity,
     symbolWindowBytes,
     lanes,

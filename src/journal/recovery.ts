@@ -248,6 +248,7 @@ async function sealLanes(
     map,
     kernels,
     encoder: new BlockEncoder(schema, kernels, memory, map, zstd, firstEffort(options.compression)),
+    adaptive: null,
     replicator,
     tapeId,
     epoch,
