@@ -39,7 +39,7 @@ import type { Zstd } from '../runtime.js';
 import type { Schema } from '../schema.js';
 import type { Catalog, CatalogBlock, CatalogSegment } from '../segment/catalog.js';
 import type { BlockEntry } from '../segment/footer.js';
-import { SegmentReader } from '../segment/reader.js';
+import { withSegment } from '../segment/reader.js';
 import { sealSegmentFile } from '../segment/writer.js';
 import type { Replicator } from '../storage/replicator.js';
 import { listLanes } from './journal.js';
@@ -126,18 +126,12 @@ export function planRecovery({ schema, tapeId, journal, catalog, zstd }: Recover
 }
 
 function isWhole(decoder: BlockDecoder, file: string, entry: BlockEntry): boolean {
-  const reader = new SegmentReader(file);
   try {
-    if (entry.offset + entry.blockBytes > reader.fileBytes) return false;
-    const room = decoder.room(entry.blockBytes, entry.count);
-    if (reader.readInto(room, entry.offset) < room.length) return false;
-    decoder.verify(decoder.header());
+    decoder.verify(withSegment(file, (reader) => reader.readBlock(decoder, entry.offset, entry)));
     return true;
   } catch (error) {
     if (error instanceof DamagedBlock) return false;
     throw error;
-  } finally {
-    reader.close();
   }
 }
 
@@ -182,14 +176,12 @@ export async function recover(
 
 async function copyBlock(block: CatalogBlock, replicator: Replicator, have: number[]): Promise<void> {
   const [{ path: file, offset }] = block.copies;
-  const reader = new SegmentReader(file);
-  try {
-    const header = reader.blockHeader(offset);
-    assert(typeof header !== 'string', 'a block that was checked whole has a header');
-    await replicator.write(header, reader.read(offset, block.blockBytes), true, have);
-  } finally {
-    reader.close();
-  }
+  const { header, bytes } = withSegment(file, (reader) => ({
+    header: reader.blockHeader(offset),
+    bytes: reader.read(offset, block.blockBytes),
+  }));
+  assert(typeof header !== 'string', 'a block that was checked whole has a header');
+  await replicator.write(header, bytes, true, have);
 }
 
 /** Makes blocks of the records that are in lanes only, by the same code that drains live ones. */
@@ -299,13 +291,8 @@ function heldRanges(catalog: Catalog, lanes: readonly FoundLane[]): Map<string, 
 
 function headerOf({ copies }: CatalogBlock): BlockHeader | null {
   for (const copy of copies) {
-    const reader = new SegmentReader(copy.path);
-    try {
-      const header = reader.blockHeader(copy.offset);
-      if (typeof header !== 'string') return header;
-    } finally {
-      reader.close();
-    }
+    const header = withSegment(copy.path, (reader) => reader.blockHeader(copy.offset));
+    if (typeof header !== 'string') return header;
   }
   return null;
 }
