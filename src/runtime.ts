@@ -65,6 +65,11 @@ export interface Runtime {
    */
   preallocate(path: string, length: number): void;
   /**
+   * Puts the names in the directory on the disk, where the system doesn't by itself.
+   * @throws TapeError `IO`
+   */
+  syncDirectory(path: string): void;
+  /**
    * Locks the file at `path`, made if need be.
    * @throws TapeError `LOCKED`, `IO`
    */

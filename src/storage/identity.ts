@@ -4,10 +4,10 @@
 //   <journal directory>/tape.json           { "format": "ticktape tape", "version": 1, "tapeId": …, "epoch": n, "schema": {…} }
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { runtime } from 'ticktape/runtime';
 import { TapeError } from '../errors.js';
 import { ioError } from '../io.js';
 import { Schema } from '../schema.js';
-import { syncDirectory } from '../segment/writer.js';
 
 export const STORAGE_FILE = 'storage-node.json';
 export const TAPE_FILE = 'tape.json';
@@ -106,7 +106,7 @@ function replaceFile(file: string, text: string): void {
       closeSync(fd);
     }
     renameSync(made, file);
-    syncDirectory(path.dirname(file));
+    runtime.syncDirectory(path.dirname(file));
   } catch (cause) {
     rmSync(made, { force: true });
     throw ioError(cause, file, 'write it');
