@@ -22,7 +22,16 @@ import { DirectoryStorageNode } from '../../dist/src/storage/directory.js';
 import { EPOCH, sameBytes, TAPE_ID } from '../helpers/bench.js';
 import { resealHeader } from '../helpers/blocks.js';
 import { scratch } from '../helpers/scratch.js';
-import { blocks, readable, recoverable, schema, segmentFile, ways, writeSegment } from '../helpers/segments.js';
+import {
+  blocks,
+  readable,
+  recoverable,
+  schema,
+  segmentFile,
+  ways,
+  withReader,
+  writeSegment,
+} from '../helpers/segments.js';
 
 const [, buffered] = ways[1];
 const PAGE = 4096;
