@@ -35,6 +35,7 @@ import { assert } from '../errors.js';
 import { Flusher } from '../flush/flusher.js';
 import { instantiateKernels, sharedMemory } from '../kernels.js';
 import type { ResolvedOptions } from '../options.js';
+import { type Range, subtract } from '../ranges.js';
 import type { Zstd } from '../runtime.js';
 import type { Schema } from '../schema.js';
 import type { Catalog, CatalogBlock, CatalogSegment } from '../segment/catalog.js';
@@ -261,11 +262,6 @@ async function sealLanes(
   report.records = Number(flusher.nextSequence - before);
 }
 
-interface Run {
-  from: bigint;
-  to: bigint;
-}
-
 const keyOf = ({ epoch, lane }: { epoch: number; lane: number }) => `${epoch}-${lane}`;
 
 /** Positions of each lane that blocks hold, from its `head` on. */
@@ -298,7 +294,7 @@ function headerOf({ copies }: CatalogBlock): BlockHeader | null {
 }
 
 /** The positions of a lane whose records may not be in blocks. */
-function unreleased({ head, tail, capacity, sealedAt }: FoundLane): Run {
+function unreleased({ head, tail, capacity, sealedAt }: FoundLane): Range {
   // After a power cut `head` may be older than `tail`; what lies further back than the ring is long was overwritten.
   const from = tail - head > BigInt(capacity) ? tail - BigInt(capacity) : head;
   const ringEnd = from + BigInt(capacity);
@@ -308,11 +304,11 @@ function unreleased({ head, tail, capacity, sealedAt }: FoundLane): Run {
 
 /** Runs of positions in `part` whose records are whole: up to `tail`, and behind it as far as there is no hole. */
 function wholeRuns(
-  part: Run,
+  part: Range,
   tail: bigint,
   probe: (position: bigint, limit: bigint) => number,
-): { runs: Run[]; damagedBytes: number } {
-  const runs: Run[] = [];
+): { runs: Range[]; damagedBytes: number } {
+  const runs: Range[] = [];
   let damagedBytes = 0;
   let position = part.from;
   let from = position;
@@ -333,19 +329,4 @@ function wholeRuns(
   }
   close();
   return { runs, damagedBytes };
-}
-
-/** The parts of `runs` that are in none of `ranges`. */
-export function subtract(runs: readonly Run[], ranges: readonly Run[]): Run[] {
-  let left = [...runs];
-  for (const { from, to } of ranges) {
-    left = left.flatMap((run) => {
-      if (to <= run.from || from >= run.to) return [run];
-      const parts: Run[] = [];
-      if (from > run.from) parts.push({ from: run.from, to: from });
-      if (to < run.to) parts.push({ from: to, to: run.to });
-      return parts;
-    });
-  }
-  return left;
 }

@@ -30,7 +30,7 @@ export interface Verdict {
   /** Copies that are good. */
   copies: number;
   damaged: Damage[];
-  /** Runs of sequences from..to that no storage node has. */
+  /** Runs of sequences from..to that no storage node has, but for those given up with a lost one. */
   missing: { from: bigint; to: bigint }[];
   /** Blocks with fewer good copies than `redundancy`. */
   underReplicated: number;
