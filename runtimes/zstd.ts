@@ -3,9 +3,6 @@ import { TapeError } from '../src/errors.js';
 import type { Zstd } from '../src/runtime.js';
 import { checkZstdFrame, corruptFrame, isZstdFrame } from './zstd-frame.js';
 
-/** What either implementation does: all of `Zstd`, without the checks, which are the same for both. */
-type Codec = Zstd;
-
 let shared: Promise<Zstd> | undefined;
 
 export function zstd(): Promise<Zstd> {
@@ -14,7 +11,7 @@ export function zstd(): Promise<Zstd> {
 }
 
 async function makeZstd(): Promise<Zstd> {
-  // Node 20 lacks it, although the typings have it.
+  // Node 20 lacks it, although the typings have it. The checks are the same for both.
   const codec = typeof zlib.zstdCompressSync === 'function' ? native : await wasm();
   return {
     ...codec,
@@ -62,7 +59,7 @@ function frameOf(bytes: Uint8Array, level: number): Buffer {
   return zlib.zstdCompressSync(bytes, { ...optionsFor(bytes, level), chunkSize });
 }
 
-const native: Codec = {
+const native: Zstd = {
   // Copied, so as not to keep the room.
   compress: (bytes, level) => new Uint8Array(frameOf(bytes, level)),
   compressInto: (bytes, level, out) => place(frameOf(bytes, level), out),
@@ -117,7 +114,7 @@ const WASM_MOST_COMPRESSED = 256 * 1024 * 1024;
 /** Of content and frame: a whole block of the largest content that seven eighths of it hold. 2 GiB less 76 MiB were seen to do. */
 const WASM_MOST_DECOMPRESSED = 1920 * 1024 * 1024;
 
-async function wasm(): Promise<Codec> {
+async function wasm(): Promise<Zstd> {
   const { init, compress, decompress } = await import('@bokuweb/zstd-wasm');
   await init();
   function guard(bytes: number, most: number): void {
