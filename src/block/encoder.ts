@@ -74,6 +74,9 @@ const GROWTH = 4;
 /** Bytes of a varying field are left alone for so many blocks where zstd didn't take an eighth off. */
 const TRY_AGAIN_BLOCKS = 15;
 const PAYS_SHIFT = 3;
+const LEAST_ZSTD_BYTES = 64;
+/** Bytes of a varying field from which on they go through zstd's streaming API. */
+const LARGE_BYTES = 4 * 1024 ** 2;
 
 /** Streams at the end of the workspace that are not lent: two of the column encoder, and one of presence. */
 const OWN_STREAMS = 3;
@@ -102,6 +105,8 @@ export class BlockEncoder {
   #free = 0;
   /** A symbol never changes once it has an id. */
   readonly #symbols: BlockSymbol[] = [];
+  /** By field: frames that `prepare` made for the next block; empty where that didn't pay. */
+  readonly #largeFrames = new Map<number, Uint8Array>();
   /** By field: blocks for which its bytes are left uncompressed without trying. */
   readonly #unpaying = new Map<number, number>();
 
@@ -247,6 +252,7 @@ export class BlockEncoder {
     const encoded = encodeBlockHeader(header);
     assert(encoded.length === headerBytes, 'a block header is as long as foretold');
     this.#bytes.set(encoded, block);
+    this.#largeFrames.clear();
     this.#watch(chunks, count);
     const checksum = this.#view.getBigUint64(block + headerBytes - 8, true);
     return { header: { ...header, checksum }, bytes: this.#bytes.subarray(block, block + this.#free) };
@@ -509,17 +515,10 @@ export class BlockEncoder {
     const at = this.#map.block + this.#free;
     let storedBytes = encodedBytes;
     let compression = COMPRESSION_NONE;
-    const wait = this.#unpaying.get(field.index) ?? 0;
-    if (part === 1 && this.#effort.bytesZstd > 0 && encodedBytes >= 64) {
-      if (wait > 0) this.#unpaying.set(field.index, wait - 1);
-      else {
-        const frame = this.#zstd.compress(this.#bytes.subarray(at, at + encodedBytes), this.#effort.bytesZstd);
-        if (frame.length <= encodedBytes - (encodedBytes >> PAYS_SHIFT)) {
-          this.#bytes.set(frame, at);
-          storedBytes = frame.length;
-          compression = COMPRESSION_ZSTD;
-        } else this.#unpaying.set(field.index, TRY_AGAIN_BLOCKS);
-      }
+    const frame = part === 1 ? this.#compressed(field, at, encodedBytes) : -1;
+    if (frame >= 0) {
+      storedBytes = frame;
+      compression = COMPRESSION_ZSTD;
     }
     return this.#enter(field, part, range, {
       encoding: ENCODING_PLAIN,
@@ -528,6 +527,50 @@ export class BlockEncoder {
       openBytes: 0,
       encodedBytes,
     });
+  }
+
+  /** Puts the frame of a varying field's bytes in their place, where that pays; answers its length or -1. */
+  #compressed(field: PlacedField, at: number, bytes: number): number {
+    const level = this.#effort.bytesZstd;
+    if (level === 0 || bytes < LEAST_ZSTD_BYTES) return -1;
+    const large = this.#largeFrames.get(field.index);
+    if (large !== undefined) {
+      this.#bytes.set(large, at);
+      return large.length > 0 ? large.length : -1;
+    }
+    const wait = this.#unpaying.get(field.index) ?? 0;
+    if (wait > 0) {
+      this.#unpaying.set(field.index, wait - 1);
+      return -1;
+    }
+    const content = this.#bytes.subarray(at, at + bytes);
+    const frame = this.#zstd.compressInto(content, level, content.subarray(0, bytes - (bytes >> PAYS_SHIFT)));
+    if (frame < 0) this.#unpaying.set(field.index, TRY_AGAIN_BLOCKS);
+    return frame;
+  }
+
+  /** Whether `prepare` has to be called before the next `encode`. */
+  get needsPreparing(): boolean {
+    const { drainState, rows } = this.#map;
+    const count = this.#view.getUint32(drainState + DRAIN_ROWS, true);
+    const varyingBytes = this.#view.getUint32(drainState + DRAIN_FILL, true) - rows - count * this.#schema.recordBytes;
+    return varyingBytes >= LARGE_BYTES && this.#effort.bytesZstd > 0;
+  }
+
+  /** Compresses large texts and bytes of the rows ahead of `encode`: in steps, and off this thread where the runtime can. */
+  async prepare(): Promise<void> {
+    const { block, blockEnd, drainState, lengthOffsets, rowIndex } = this.#map;
+    const count = this.#view.getUint32(drainState + DRAIN_ROWS, true);
+    const { recordBytes, varying } = this.#schema;
+    for (const [which, field] of varying.entries()) {
+      // The block buffer is free until `encode`.
+      const bytes = this.#kernels.gatherVarying(rowIndex, count, recordBytes, lengthOffsets, which, block, blockEnd);
+      if (bytes < LARGE_BYTES) continue;
+      const out = new Uint8Array(bytes - (bytes >> PAYS_SHIFT));
+      const content = this.#bytes.subarray(block, block + bytes);
+      const length = await this.#zstd.compressStream(content, this.#effort.bytesZstd, out);
+      this.#largeFrames.set(field.index, out.subarray(0, Math.max(0, length)));
+    }
   }
 
   #enter(
