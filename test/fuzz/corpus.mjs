@@ -18,7 +18,7 @@ import { writeLaneHeader } from '../../dist/src/journal/lane.js';
 import { memoryMap } from '../../dist/src/journal/memory-map.js';
 import { instantiateKernels, sharedMemory } from '../../dist/src/kernels.js';
 import { defineSchema, KINDS, writeFieldTable } from '../../dist/src/schema.js';
-import { planColumn, SHAPES, valueOf } from './shapes.mjs';
+import { planColumn, SHAPES, valueFor } from './shapes.mjs';
 
 /**
  * @typedef {import('./dice.mjs').Dice} Dice
@@ -130,7 +130,7 @@ function appendRows(schema, plans, dice, /** @type {number} */ count, append) {
     const numbers = new Float64Array(count);
     SHAPES[plan.shape](dice, numbers, columns);
     columns.push(numbers);
-    return Array.from(numbers, (n) => valueOf(field, plan, dice, n));
+    return Array.from(numbers, (n) => valueFor(field, plan, dice, n));
   });
   const row = new Array(values.length);
   for (let i = 0; i < count; i++) {

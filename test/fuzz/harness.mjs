@@ -9,6 +9,8 @@ import { root, runtimes } from '../../scripts/runtimes.mjs';
 const CHILD = fileURLToPath(new URL('child.mjs', import.meta.url));
 /** Cases that are run again one by one, to see at which a process stopped: more than it does between two things that it says. */
 const EACH_CASES = 200_000;
+/** What a process may take to start. */
+const START_MS = 60_000;
 /** Processes that one stream of cases may lose. */
 const MOST_LOSSES = 5;
 
@@ -64,7 +66,17 @@ const emptyReport = (/** @type {string} */ runtime, /** @type {number} */ seed) 
 });
 
 export async function fuzz(/** @type {FuzzOptions} */ options) {
-  const { runtime: name, cases, seed, from = 0, jobs = 1, hangMs = 10_000, keep, weak, onProgress = () => {} } = options;
+  const {
+    runtime: name,
+    cases,
+    seed,
+    from = 0,
+    jobs = 1,
+    hangMs = 10_000,
+    keep,
+    weak,
+    onProgress = () => {},
+  } = options;
   const runtime = runtimes.find((candidate) => candidate.name === name);
   const report = emptyReport(name, seed);
   const to = from + cases;
@@ -89,22 +101,22 @@ export async function fuzz(/** @type {FuzzOptions} */ options) {
     let pid = 0;
     /** @type {ReturnType<typeof setTimeout>} */
     let silence;
-    function listen() {
+    function listen(/** @type {number} */ silenceMs) {
       clearTimeout(silence);
       silence = setTimeout(() => {
         end.hung = true;
         // By the number that it says: what was started may be a script that starts the runtime.
         if (pid > 0) process.kill(pid, 'SIGKILL');
         child.kill('SIGKILL');
-      }, hangMs);
+      }, silenceMs);
     }
-    listen();
+    listen(START_MS);
     child.stderr.setEncoding('utf8').on('data', (text) => {
       end.stderr = (end.stderr + text).slice(-4000);
     });
     createInterface({ input: child.stdout }).on('line', (line) => {
       const said = JSON.parse(line);
-      listen();
+      listen(hangMs);
       if (said.pid !== undefined) pid = said.pid;
       if (said.done) end.done = true;
       if (said.failure !== undefined) found(said.failure);
@@ -143,7 +155,9 @@ export async function fuzz(/** @type {FuzzOptions} */ options) {
       const last = Math.min(to, first.at + EACH_CASES);
       const second = await run({ ...whole, from: first.at, to: last, each: true });
       const { hung, status, stderr } = second.done ? first : second;
-      const what = hung ? `nothing for ${hangMs / 1000} s` : `the process ended with status ${status}: ${stderr.trim()}`;
+      const what = hung
+        ? `nothing for ${hangMs / 1000} s`
+        : `the process ended with status ${status}: ${stderr.trim()}`;
       const again = second.done ? ', but not when it was run again' : '';
       const at = second.done ? last - 1 : second.at;
       if (hung) report.hangs++;

@@ -154,7 +154,7 @@ const encoder = new TextEncoder();
  * @param {ColumnPlan} plan
  * @param {Dice} dice
  */
-export function valueOf({ kind, scale }, plan, dice, /** @type {number} */ n) {
+export function valueFor({ kind, scale }, plan, dice, /** @type {number} */ n) {
   switch (kind) {
     case 'timestamp':
     case 'i64':

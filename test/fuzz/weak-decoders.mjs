@@ -1,8 +1,8 @@
 // Decoders that each do one thing that they must not, so that it shows that the fuzzer sees it.
 import process from 'node:process';
 import { BlockDecoder, DamagedBlock } from '../../dist/src/block/decoder.js';
-import { sharedMemory } from '../../dist/src/kernels.js';
 import { hash64 } from '../../dist/src/hash.js';
+import { sharedMemory } from '../../dist/src/kernels.js';
 import { zstd } from './corpus.mjs';
 
 /**
