@@ -54,6 +54,7 @@ describe('a decoder that', () => {
     ['throws another error', 'ThrowsRangeError', /RangeError: offset is out of bounds/],
     ['checks no checksum', 'ChecksNoChecksum', /a changed chunk is decoded/],
     ['carries over from one block to the next', 'Remembers', /decoded otherwise than before/],
+    ['reads behind the block', 'ReadsTooFar', /decoded otherwise/],
     ['writes into the block', 'WritesIntoTheBlock', /the decoder wrote into the block/],
     ['takes more memory than it should', 'TakesMemory', /has \d+ bytes of memory, of \d+/],
   ])('%s is found out', (_, name, what) => {

@@ -41,6 +41,9 @@ export const CASES_PER_GROUP = CASES_PER_BLOCK * BLOCKS_PER_GROUP;
 const SCHEMAS = 32;
 /** Blocks that are whole are decoded between so many cases. */
 const CHECK_EVERY = 64;
+/** Of so many cases one is decoded again, amid other bytes: they show where a decoder reads what is not the block's. */
+const TWICE_EVERY = 16;
+const DIRT_BYTES = 64;
 
 /** Counts beyond what the blocks have cost too much to be tried with every decoder. */
 const MODEST_COUNT = 8192;
@@ -125,15 +128,37 @@ class Subject {
     const header = this.headerOf(block);
     this.decoder.verify(header);
     let digest = 0n;
-    for (const field of this.schema.table) {
-      const column = this.column(header, field);
-      const parts = 'lengths' in column ? [column.lengths, column.bytes] : [column.values];
-      for (const { buffer, byteOffset, byteLength } of parts) {
-        digest = hash64(new Uint8Array(buffer, byteOffset, byteLength), digest);
-      }
+    for (const field of this.schema.table) digest = digestOfColumn(this.column(header, field), digest);
+    return digest;
+  }
+
+  /**
+   * Of these columns, whatever they hold, with other bytes in the decoder's memory behind the block.
+   * @param {Uint8Array} bytes @param {number} count @param {BlockHeader | null} known @param {PlacedField[]} columns
+   */
+  digestAmid(/** @type {number} */ dirt, bytes, count, known, columns) {
+    const room = this.place(bytes, count);
+    const end = room.byteOffset + room.byteLength;
+    new Uint8Array(room.buffer, end, Math.min(DIRT_BYTES, room.buffer.byteLength - end)).fill(dirt);
+    let digest = 0n;
+    try {
+      const header = known ?? this.decoder.header();
+      for (const field of columns) digest = digestOfColumn(this.decoder.column(header, field), digest);
+    } catch (error) {
+      if (!(error instanceof DamagedBlock)) throw error;
+      digest++;
     }
     return digest;
   }
+}
+
+/** @param {DecodedColumn} column */
+function digestOfColumn(column, /** @type {bigint} */ seed) {
+  const parts = 'lengths' in column ? [column.lengths, column.bytes] : [column.values];
+  return parts.reduce(
+    (digest, { buffer, byteOffset, byteLength }) => hash64(new Uint8Array(buffer, byteOffset, byteLength), digest),
+    seed,
+  );
 }
 
 /** @param {PlacedField} field @param {DecodedColumn} column */
@@ -205,6 +230,8 @@ export class Fuzzer {
   #open;
   /** The last block that the decoder did not take as it is. */
   #unready = -1;
+  /** Whether the case is decoded twice. */
+  #twice = false;
   /** The case's block, in a buffer of its own. */
   #work = new Uint8Array(2 ** 20);
   #view = new DataView(this.#work.buffer);
@@ -361,6 +388,7 @@ export class Fuzzer {
     this.#work.set(block.bytes);
     this.#how.length = 0;
     this.#give(block.bytes.length, block.header.count);
+    this.#twice = number % TWICE_EVERY === 0;
     const dice = new Dice(this.#seed, 4, number);
     const context = { dice, block, donors, bytes: this.#work, how: this.#how };
     let left = dice.unit();
@@ -530,6 +558,13 @@ export class Fuzzer {
       whole = false;
     }
     if (Buffer.compare(room, bytes) !== 0) throw new Wrong('the decoder wrote into the block');
+    if (this.#twice && count <= MODEST_COUNT) {
+      const digest = subject.digestAmid(0, bytes, count, known, columns);
+      // Leaves another block's columns in the decoder's memory.
+      subject.digestOf(subject.reference);
+      const again = subject.digestAmid(0xff, bytes, count, known, columns);
+      if (digest !== again) throw new Wrong('the same block is decoded otherwise when it is decoded again');
+    }
     return whole;
   }
 }

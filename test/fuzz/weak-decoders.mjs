@@ -86,6 +86,19 @@ class Remembers extends Weak {
   }
 }
 
+/** A value of what lies behind the block. */
+class ReadsTooFar extends Weak {
+  /** @override */
+  column(header, field) {
+    const column = super.column(header, field);
+    if ('values' in column) {
+      const { buffer, byteOffset, byteLength } = this.bytes;
+      new Uint8Array(column.values.buffer)[0] = new Uint8Array(buffer)[byteOffset + byteLength];
+    }
+    return column;
+  }
+}
+
 class WritesIntoTheBlock extends Weak {
   /** @override */
   column(header, field) {
@@ -101,11 +114,6 @@ class TakesMemory extends Weak {
     // As if it believed a length: of blocks of some counts alone.
     if (count % 8 !== 3) return this.bytes;
     return new Uint8Array(sharedMemory(16 * 1024 ** 2).buffer, 0, blockBytes);
-  }
-
-  /** @override */
-  header() {
-    return super.header();
   }
 }
 
@@ -136,6 +144,7 @@ export const WEAK = {
   ThrowsRangeError,
   ChecksNoChecksum,
   Remembers,
+  ReadsTooFar,
   WritesIntoTheBlock,
   TakesMemory,
   Hangs,
