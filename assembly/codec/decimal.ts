@@ -42,7 +42,8 @@ export function decimals(
       value = load<f64>(src);
       src += 8;
     }
-    const whole = nearest(value * divisor);
+    // Plus zero: minus zero becomes zero, whose bits are others.
+    const whole = nearest(value * divisor) + 0.0;
     const back = whole / divisor;
     const backPattern = kind == KIND_F32 ? <u64>reinterpret<u32>(<f32>back) : reinterpret<u64>(back);
     // Not of a NaN or an infinity, neither of which is below anything's bound.
