@@ -16,4 +16,4 @@ export { detokenize, tokenBits, tokenize } from './codec/tokens';
 export { minMax, narrow, widen } from './codec/widen';
 export { append, appendStaged, countDrop, drain, probe, release, reserve } from './lane';
 export { distinct, intern } from './symbols';
-export { gatherIndexed, gatherStrided, gatherVarying } from './transpose';
+export { gatherColumns, gatherIndexed, gatherStrided, gatherVarying, isConstant, move } from './transpose';

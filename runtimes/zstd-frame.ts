@@ -90,6 +90,16 @@ function readFrame(cursor: Cursor, magic: number): ZstdFrame {
   return { from, to: cursor.at, contentBytes, mostBytes };
 }
 
+/** Whether `checkZstdFrame` has nothing against it. */
+export function isZstdFrame(frame: Uint8Array, size: number): boolean {
+  try {
+    checkZstdFrame(frame, size);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function contentSize(cursor: Cursor, sizeFlag: number, singleSegment: boolean): number | undefined {
   if (sizeFlag === 0) return singleSegment ? cursor.number(1) : undefined;
   return sizeFlag === 1 ? 256 + cursor.number(2) : cursor.number(sizeFlag === 2 ? 4 : 8);

@@ -37,6 +37,9 @@ export interface Kernels {
   xxh64(pointer: number, length: number, seed: bigint): bigint;
   gatherStrided(rows: number, stride: number, count: number, offset: number, width: number, out: number): void;
   gatherIndexed(index: number, count: number, offset: number, width: number, out: number): void;
+  gatherColumns(rows: number, stride: number, indexed: number, count: number, table: number, columns: number): void;
+  move(out: number, from: number, bytes: number): void;
+  isConstant(values: number, width: number, count: number): number;
   gatherVarying(
     index: number,
     count: number,

@@ -17,6 +17,7 @@ import { Catalog } from './segment/catalog.js';
 import { DirectoryStorageNode } from './storage/directory.js';
 import { writeTapeFile } from './storage/identity.js';
 import { Replicator } from './storage/replicator.js';
+import { checkRoster, RESERVED_SEQUENCES, type RosterNode } from './storage/roster.js';
 import { checkWritable, claimDirectories, makeDirectory, type Survey, survey } from './storage/survey.js';
 import { Tape } from './tape.js';
 
@@ -31,7 +32,7 @@ export interface ReadOptions {
 /**
  * Opens the tape, made if there is none yet, and recovers what an earlier session left in its lanes.
  * @throws TapeError `LOCKED` where another writer has it, `SCHEMA_MISMATCH`, `BAD_OPTION`, `BAD_PATH`, `NOT_WRITABLE`,
- *   `DISK_FULL`, `FOREIGN`, and of files that are not what they should be; nothing on disk has changed then
+ *   `DISK_FULL`, `FOREIGN`, `STORAGE_MISSING`, and of files that are not what they should be; nothing on disk has changed then
  */
 export function openTape<F extends Fields>(schema: Schema<F>, options: TapeOptions): Promise<Tape<F>>;
 /** Opens a tape for reading only; it must exist. @throws TapeError `NOT_FOUND`, `SCHEMA_MISMATCH`, … */
@@ -53,7 +54,7 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
     throw new TapeError('NOT_FOUND', `${found.directories.join(', ')}: no tape there`, { path: found.directories[0] });
   }
   checkSchema(schema, found);
-  const catalog = new Catalog(found.directories);
+  const catalog = new Catalog(found.directories, found.roster?.skipped);
   catalog.refresh(found.tapeId);
   checkSegmentSchemas(schema, catalog);
   return new TapeReader(schema, new TapeBlocks(schema, found.tapeId, catalog, await runtime.zstd()));
@@ -62,6 +63,7 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
 async function openWriter<F extends Fields>(schema: Schema<F>, options: ResolvedOptions): Promise<Tape<F>> {
   const before = survey(options.storage, options.journal);
   checkSchema(schema, before);
+  checkRoster(before.roster, before.directories, before.ids, options.lostStorageNodes);
   const mapper = chooseMapper(options);
   const mapSizes = {
     capacity: options.capacity,
@@ -82,8 +84,10 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     // Again, now that nobody else can be at it: another process may have made the tape, written to it and closed it meanwhile.
     const found = survey(options.storage, options.journal);
     checkSchema(schema, found);
+    const { roster } = found;
+    const givenUp = checkRoster(roster, found.directories, found.ids, options.lostStorageNodes);
     const tapeId = found.tapeId ?? crypto.getRandomValues(new Uint8Array(16));
-    const catalog = new Catalog(found.directories);
+    const catalog = new Catalog(found.directories, roster?.skipped);
     const symbols = readSymbols(found.journal, tapeId);
     const zstd = await runtime.zstd();
     const input = { schema, tapeId, journal: found.journal, catalog, symbols, zstd, options };
@@ -92,8 +96,16 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
 
     for (const directory of found.directories) makeDirectory(directory);
     const epoch = nextEpoch(found, catalog, plan.lanes);
-    writeTapeFile(found.journal, { tapeId, epoch, schema });
-    claimDirectories(found, tapeId);
+    if (givenUp.length > 0) skipMissing(catalog, found, givenUp, options);
+    const tapeFile = claimDirectories(
+      found,
+      { tapeId, schema, epoch },
+      {
+        lost: [...(roster?.lost ?? []), ...givenUp],
+        nextSequence: catalog.nextSequence + RESERVED_SEQUENCES,
+        skipped: catalog.skipped,
+      },
+    );
     const session = {
       tapeId,
       schema,
@@ -120,6 +132,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
       ...mapSizes,
       symbolCapacity: Math.max(options.maxSymbols, symbols?.capacity ?? 0),
     });
+    const { nextSequence } = catalog;
     journal = new Journal({ runtime, mapper, directory: found.journal, tapeId, epoch, schema, map });
     let onTrouble: (error: Error) => void = () => {};
     flusher = await RemoteFlusher.start(
@@ -128,7 +141,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
         memory: journal.memory,
         map,
         schemaJson: schema.json,
-        nextSequence: catalog.nextSequence,
+        nextSequence,
         journal: found.journal,
         mapped: journal.mapped,
         directories: found.directories,
@@ -155,6 +168,10 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
       blocks: new TapeBlocks(schema, tapeId, catalog, zstd),
       recovery,
       lock,
+      giveBackSequences(records) {
+        const ended = { ...tapeFile.roster, nextSequence: nextSequence + BigInt(records) };
+        writeTapeFile(found.journal, { ...tapeFile, roster: ended });
+      },
       onTrouble(listener) {
         onTrouble = listener;
       },
@@ -168,11 +185,29 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
 }
 
 /** A lane's name holds the epoch, and blocks hold that name: an epoch must never come back. */
-function nextEpoch({ tape }: Survey, catalog: Catalog, lanes: readonly { epoch: number }[]): number {
-  let last = tape?.epoch ?? 0;
+function nextEpoch({ tape, roster }: Survey, catalog: Catalog, lanes: readonly { epoch: number }[]): number {
+  let last = Math.max(tape?.epoch ?? 0, roster?.epoch ?? 0);
   for (const { header } of catalog.segments.values()) last = Math.max(last, header.epoch);
   for (const { epoch } of lanes) last = Math.max(last, epoch);
   return last + 1;
+}
+
+/** What storage nodes that are given up may have held is not missed any more, and not given to other records. */
+function skipMissing(
+  catalog: Catalog,
+  { roster }: Survey,
+  givenUp: RosterNode[],
+  { onWarning }: ResolvedOptions,
+): void {
+  const gaps = catalog.gaps();
+  const from = catalog.nextSequence;
+  const to = roster!.nextSequence;
+  catalog.skipped = [...catalog.skipped, ...gaps, ...(from < to ? [{ from, to }] : [])];
+  const lost = gaps.reduce((sum, gap) => sum + gap.to - gap.from, 0n);
+  onWarning(
+    `${givenUp.map(({ path: directory }) => directory).join(', ')}: given up as lost, and with it ${lost} records` +
+      (from < to ? ` and any that followed on sequence ${from}; sequences go on at ${to}` : ''),
+  );
 }
 
 function chooseMapper({ journalMode, onWarning }: ResolvedOptions): Mapper | null {

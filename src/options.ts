@@ -1,6 +1,8 @@
+import path from 'node:path';
 import { MAX_STORAGE_NODES } from '../assembly/layout.js';
 import { show, TapeError } from './errors.js';
 import { badPath } from './io.js';
+import { isNodeId } from './storage/roster.js';
 
 /** What to do with a record when its lane is full: sleep until there is room, drop it (counted), or throw `FULL`. */
 export type OnFull = 'wait' | 'drop' | 'throw';
@@ -44,6 +46,8 @@ export interface TapeOptions {
   laneBytes?: number;
   /** Distinct symbols that the tape can hold. Default 65,536. */
   maxSymbols?: number;
+  /** Storage nodes that are lost for good, by their last paths or ids: the tape goes on without what only they held. */
+  lostStorageNodes?: readonly string[];
   /** Told of what is amiss and not fatal. Default: `console.warn`. */
   onWarning?: (message: string) => void;
 }
@@ -65,6 +69,9 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
   }
   for (const directory of storage) checkPath('storage', directory);
   if (journal !== undefined) checkPath('journal', journal);
+  const { lostStorageNodes: lost = [] } = options;
+  if (!Array.isArray(lost)) refuse('lostStorageNodes', lost, 'an array of directories');
+  for (const name of lost) checkPath('lostStorageNodes', name);
   let compression = options.compression ?? 'adaptive';
   if (typeof compression === 'object' && compression !== null) {
     compression = { zstd: whole('compression.zstd', compression.zstd, 1, 1, 19) };
@@ -87,6 +94,7 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
     segmentMaxAgeMs: whole('segmentMaxAgeMs', options.segmentMaxAgeMs, 3_600_000, 1, 2 ** 31),
     laneBytes: options.laneBytes,
     maxSymbols: whole('maxSymbols', options.maxSymbols, 65_536, 1, 4_194_304),
+    lostStorageNodes: lost.map((name) => (isNodeId(name) ? name : path.resolve(name))),
     onWarning: callable('onWarning', options.onWarning, (message) => console.warn(`ticktape: ${message}`)),
   };
 }
@@ -108,6 +116,7 @@ const KNOWN = new Set<string>([
   'segmentMaxAgeMs',
   'laneBytes',
   'maxSymbols',
+  'lostStorageNodes',
   'onWarning',
   'readOnly',
 ] satisfies (keyof TapeOptions | 'readOnly')[]);

@@ -21,13 +21,23 @@ export interface FileLock {
   release(): void;
 }
 
-/** One-shot zstd, one frame a call. */
+/** zstd, one frame a call, with its content size. `level`: 1 to 19. All that is given may be views of shared memory. */
 export interface Zstd {
-  /** `level`: 1 to 19. The result may be longer than the input. `bytes` may be a view of shared memory. */
+  /** The result may be longer than the input. */
   compress(bytes: Uint8Array, level: number): Uint8Array;
   /**
+   * Answers how long the frame is, or -1 where it does not fit `out` or the runtime can't compress that much. `out` may lie over
+   * `bytes`: it is written last, and only with what fits.
+   */
+  compressInto(bytes: Uint8Array, level: number, out: Uint8Array): number;
+  /**
+   * The same in steps, off this thread and without a second buffer as large as the content, where the runtime has streams; it
+   * ends early where the frame does not fit. `out` lies apart from `bytes`, and neither changes meanwhile. After -1 it holds anything.
+   */
+  compressStream(bytes: Uint8Array, level: number, out: Uint8Array): Promise<number>;
+  /**
    * `size`: bytes that the frame must hold; checked against the frame's header before anything is allocated.
-   * @throws TapeError `CORRUPT`
+   * @throws TapeError `CORRUPT`; `UNSUPPORTED` where the runtime can't decode that much
    */
   decompress(frame: Uint8Array, size: number): Uint8Array;
   /**
@@ -59,6 +69,11 @@ export interface Runtime {
    * @throws TapeError `DISK_FULL`, `IO`
    */
   preallocate(path: string, length: number): void;
+  /**
+   * Puts the names in the directory on the disk, where the system doesn't by itself.
+   * @throws TapeError `IO`
+   */
+  syncDirectory(path: string): void;
   /**
    * Locks the file at `path`, made if need be.
    * @throws TapeError `LOCKED`, `IO`

@@ -148,32 +148,76 @@ function narrow4(src: usize, count: u32, out: usize, signed: bool): i32 {
   return v128.any_true(lost) || rest != 0 ? -1 : 0;
 }
 
+// Values plus a bias of half the range, where they are signed, fit if no bit above the range is left.
+
 // @ts-ignore: decorator
 @inline
 function narrow2(src: usize, count: u32, out: usize, signed: bool): i32 {
-  let lost: i64 = 0;
-  for (let left = count; left > 0; left--) {
+  const bias: i64 = signed ? 0x8000 : 0;
+  const biases = i64x2.splat(bias);
+  let lost = i64x2.splat(0);
+  let left = count;
+  for (; left >= 8; left -= 8) {
+    const a = v128.load(src);
+    const b = v128.load(src, 16);
+    const c = v128.load(src, 32);
+    const d = v128.load(src, 48);
+    const ab = v128.or(i64x2.add(a, biases), i64x2.add(b, biases));
+    lost = v128.or(lost, v128.or(ab, v128.or(i64x2.add(c, biases), i64x2.add(d, biases))));
+    const low = v128.shuffle<u32>(a, b, 0, 2, 4, 6);
+    const high = v128.shuffle<u32>(c, d, 0, 2, 4, 6);
+    v128.store(out, v128.shuffle<u16>(low, high, 0, 2, 4, 6, 8, 10, 12, 14));
+    src += 64;
+    out += 16;
+  }
+  let rest = i64x2.extract_lane(lost, 0) | i64x2.extract_lane(lost, 1);
+  for (; left > 0; left--) {
     const value = load<i64>(src);
-    lost |= value ^ (signed ? <i64>(<i16>value) : <i64>(<u16>value));
+    rest |= value + bias;
     store<i16>(out, <i16>value);
     src += 8;
     out += 2;
   }
-  return lost != 0 ? -1 : 0;
+  return <u64>rest >> 16 != 0 ? -1 : 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function four(src: usize): v128 {
+  return v128.shuffle<u32>(v128.load(src), v128.load(src, 16), 0, 2, 4, 6);
+}
+
+// @ts-ignore: decorator
+@inline
+function anyOf(src: usize, biases: v128): v128 {
+  const low = v128.or(i64x2.add(v128.load(src), biases), i64x2.add(v128.load(src, 16), biases));
+  return v128.or(low, v128.or(i64x2.add(v128.load(src, 32), biases), i64x2.add(v128.load(src, 48), biases)));
 }
 
 // @ts-ignore: decorator
 @inline
 function narrow1(src: usize, count: u32, out: usize, signed: bool): i32 {
-  let lost: i64 = 0;
-  for (let left = count; left > 0; left--) {
+  const bias: i64 = signed ? 0x80 : 0;
+  const biases = i64x2.splat(bias);
+  let lost = i64x2.splat(0);
+  let left = count;
+  for (; left >= 16; left -= 16) {
+    lost = v128.or(lost, v128.or(anyOf(src, biases), anyOf(src + 64, biases)));
+    const low = v128.shuffle<u16>(four(src), four(src + 32), 0, 2, 4, 6, 8, 10, 12, 14);
+    const high = v128.shuffle<u16>(four(src + 64), four(src + 96), 0, 2, 4, 6, 8, 10, 12, 14);
+    v128.store(out, v128.shuffle<u8>(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30));
+    src += 128;
+    out += 16;
+  }
+  let rest = i64x2.extract_lane(lost, 0) | i64x2.extract_lane(lost, 1);
+  for (; left > 0; left--) {
     const value = load<i64>(src);
-    lost |= value ^ (signed ? <i64>(<i8>value) : <i64>(<u8>value));
+    rest |= value + bias;
     store<i8>(out, <i8>value);
     src += 8;
     out++;
   }
-  return lost != 0 ? -1 : 0;
+  return <u64>rest >> 8 != 0 ? -1 : 0;
 }
 
 /** Answers 0, or -1 where a value does not fit the kind (`out` is then of no use) or the kind varies in length. */

@@ -175,20 +175,27 @@ export class BlockDecoder {
 
   /** Checks the checksum of every chunk. @throws DamagedBlock */
   verify(header: BlockHeader): void {
-    for (const entry of header.chunks) this.#checkSum(entry);
+    for (const entry of header.chunks) this.#named(this.#field(entry.field), () => this.#checkSum(entry));
   }
 
   /** One column, without the others but for one that its chunk may refer to. @throws DamagedBlock */
   column(header: BlockHeader, field: PlacedField): DecodedColumn {
-    try {
+    return this.#named(field, () => {
       const presence = field.optional ? this.#presence(header, field) : null;
       const present = presence?.present ?? null;
       const values = this.#typed(header, field, presence);
       if (!isVarying(field)) return { values, present };
       return { ...this.#varying(header, field, values as Uint32Array), present };
+    });
+  }
+
+  /** Says which field it is that is damaged. */
+  #named<T>({ name }: PlacedField, decode: () => T): T {
+    try {
+      return decode();
     } catch (error) {
       if (!(error instanceof DamagedBlock)) throw error;
-      throw new DamagedBlock(`${field.name}: ${error.message}`, { cause: error.cause });
+      throw new DamagedBlock(`${name}: ${error.message}`, { cause: error.cause });
     }
   }
 
@@ -214,11 +221,11 @@ export class BlockDecoder {
     return field;
   }
 
-  #checkSum({ field, part, offset, storedBytes, checksum }: ChunkEntry): void {
+  #checkSum({ offset, storedBytes, checksum }: ChunkEntry): void {
     const { kernels, block } = this.#parts;
     // The header was proven to hold only chunks that lie in the block.
     const sum = kernels.xxh64(block + offset, storedBytes, 0n);
-    if (BigInt.asUintN(64, sum) !== checksum) throw new DamagedBlock(`the checksum of chunk ${field}.${part} differs`);
+    if (BigInt.asUintN(64, sum) !== checksum) throw new DamagedBlock('the checksum of a chunk differs');
   }
 
   /** The bytes of a plain chunk as they were before compression, in an array of its own. */
@@ -244,7 +251,7 @@ export class BlockDecoder {
     }
     const symbols = this.#symbols(entry, maskBytes);
     const mask = space.streams[space.streams.length - 1];
-    bytes.copyWithin(mask, symbols, symbols + maskBytes);
+    kernels.move(mask, symbols, maskBytes);
     const count = kernels.expandMask(mask, header.count, space.symbols);
     return { mask, count, present: bytes.slice(space.symbols, space.symbols + header.count) };
   }
@@ -398,7 +405,7 @@ export class BlockDecoder {
     }
     const known = this.#streams.get(lender.index);
     if (known !== undefined) return known;
-    const { kernels, bytes, space } = this.#parts;
+    const { kernels, space } = this.#parts;
     const out = space.streams[this.#streams.size % (space.streams.length - 1)];
     for (const [lent, at] of this.#streams) if (at === out) this.#streams.delete(lent);
     const count = header.count;
@@ -406,7 +413,7 @@ export class BlockDecoder {
       if (lenderPlan.op !== OP_CHANGES) throw new DamagedBlock('it borrows a mask where there is none');
       const maskBytes = (count + 7) >> 3;
       const mask = this.#symbols(entry, maskBytes);
-      bytes.copyWithin(out, mask, mask + maskBytes);
+      kernels.move(out, mask, maskBytes);
     } else {
       if (lenderPlan.op !== OP_DICTIONARY) throw new DamagedBlock('it borrows ids where there are none');
       const ids = this.#symbols(entry, Math.ceil((count * lenderPlan.width) / 8));

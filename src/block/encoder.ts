@@ -33,6 +33,7 @@ import {
   type Plan,
 } from './plan.js';
 import { type ColumnPlan, Selector } from './selector.js';
+import { SLACK } from './workspace.js';
 
 /** What the encoder is told of the block that it makes. */
 export interface BlockOrigin {
@@ -59,11 +60,12 @@ export interface EncoderChoice {
 
 /**
  * Plans are looked for again after so many blocks: soon, as the first block of a session is seldom like the rest, then each time after
- * four times as many, up to the most. Where bytes a record drift: not before the earliest, as choosing costs as much as some ten blocks.
+ * four times as many, up to the most. Where bytes a record drift, after a quarter of that, but not before the earliest: choosing costs as
+ * much as some five blocks.
  */
-const FIRST_REVIEW_BLOCKS = 4;
+const FIRST_REVIEW_BLOCKS = 1;
 const MOST_REVIEW_BLOCKS = 256;
-const EARLIEST_REVIEW_BLOCKS = 16;
+const EARLIEST_DRIFT_BLOCKS = 16;
 /** Drift: a column's bytes a record more or less than after the choice, as a share of them and of the whole record's. */
 const DRIFT = 1 / 8;
 const DRIFT_FLOOR = 1 / 64;
@@ -72,6 +74,9 @@ const GROWTH = 4;
 /** Bytes of a varying field are left alone for so many blocks where zstd didn't take an eighth off. */
 const TRY_AGAIN_BLOCKS = 15;
 const PAYS_SHIFT = 3;
+const LEAST_ZSTD_BYTES = 64;
+/** Bytes of a varying field from which on they go through zstd's streaming API. */
+const LARGE_BYTES = 4 * 1024 ** 2;
 
 /** Streams at the end of the workspace that are not lent: two of the column encoder, and one of presence. */
 const OWN_STREAMS = 3;
@@ -100,6 +105,8 @@ export class BlockEncoder {
   #free = 0;
   /** A symbol never changes once it has an id. */
   readonly #symbols: BlockSymbol[] = [];
+  /** By field: frames that `prepare` made for the next block; empty where that didn't pay. */
+  readonly #largeFrames = new Map<number, Uint8Array>();
   /** By field: blocks for which its bytes are left uncompressed without trying. */
   readonly #unpaying = new Map<number, number>();
 
@@ -107,6 +114,8 @@ export class BlockEncoder {
   #plans = new Map<number, ColumnPlan>();
   /** Bytes a record of each field's chunk after plans were chosen. */
   readonly #bytesThen = new Map<number, number>();
+  /** Fields that others borrow from. */
+  #lending = new Set<number>();
   /** Fields whose plan did not suit a block since. */
   readonly #unfit = new Set<number>();
   /** Fields in the order of their chunks: those that lend before those that borrow. */
@@ -120,6 +129,10 @@ export class BlockEncoder {
   readonly #masks = new Map<number, number>();
   readonly #ids = new Map<number, { at: number; known: number }>();
   #count = 0;
+  /** Values that optional fields have in this block. */
+  readonly #present = new Map<number, number>();
+  /** Columns that are gathered, presence bytes among them. */
+  readonly #gathered: number;
   readonly #lenders: Lenders = {
     values: (index) => this.#lendValues(index),
     mask: (field) => this.#masks.get(field) ?? 0,
@@ -146,6 +159,18 @@ export class BlockEncoder {
     this.#entropy = new EntropyEncoder(kernels, memory, map.workspace, zstd);
     this.#selector = new Selector(kernels, memory, this.#columns, map.workspace, map.sampler);
     this.#order = schema.table;
+    const { columnTable, columns, presence, mostRecords } = map;
+    const gathered = schema.table.map(({ offset, width, index }) => ({ offset, width, at: columns[index] }));
+    for (let byte = 0; byte < schema.presence.bytes; byte++) {
+      const at = presence + byte * (mostRecords + SLACK);
+      gathered.push({ offset: schema.presence.offset + byte, width: 1, at });
+    }
+    gathered.forEach(({ offset, width, at }, i) => {
+      this.#view.setUint32(columnTable + 12 * i, offset, true);
+      this.#view.setUint32(columnTable + 12 * i + 4, width, true);
+      this.#view.setUint32(columnTable + 12 * i + 8, at, true);
+    });
+    this.#gathered = gathered.length;
     schema.varying.forEach(({ offset }, i) => {
       this.#view.setUint32(map.lengthOffsets + 4 * i, offset, true);
     });
@@ -194,7 +219,8 @@ export class BlockEncoder {
     const count = this.#view.getUint32(drainState + DRAIN_ROWS, true);
     assert(count > 0, 'a block has records');
     this.#count = count;
-    const symbols = this.#symbolsOf(count);
+    this.#gather(count);
+    const symbols = this.#symbolsOf();
     const { fields, varying, optionals } = this.#schema;
     const chunkCount = fields.length + varying.length + optionals.length;
     const headerBytes = blockHeaderBytes(origin.laneRanges.length, chunkCount, symbols);
@@ -204,7 +230,7 @@ export class BlockEncoder {
     this.#ids.clear();
     const chunks: ChunkEntry[] = [];
     for (const field of this.#order) {
-      chunks.push(this.#values(field, count));
+      chunks.push(this.#values(field));
       const which = varying.indexOf(field);
       if (which >= 0) chunks.push(this.#varying(field, which, count));
       if (field.optional) chunks.push(this.#presence(field, count));
@@ -226,6 +252,7 @@ export class BlockEncoder {
     const encoded = encodeBlockHeader(header);
     assert(encoded.length === headerBytes, 'a block header is as long as foretold');
     this.#bytes.set(encoded, block);
+    this.#largeFrames.clear();
     this.#watch(chunks, count);
     const checksum = this.#view.getBigUint64(block + headerBytes - 8, true);
     return { header: { ...header, checksum }, bytes: this.#bytes.subarray(block, block + this.#free) };
@@ -238,13 +265,15 @@ export class BlockEncoder {
     const reason = this.#reasonToChoose(count);
     if (reason === '') return;
     const columns = this.#schema.table.map((field) => (isVarying(field) ? lengthsOf(field) : field));
-    this.#plans = this.#selector.select(columns, count, {
-      gather: (field, from, rows, out) => this.#gather(field, from, rows, out),
-    });
-    const borrows = ({ index }: PlacedField) => {
-      const plan = this.#plans.get(index)!.plan;
-      return plan !== null && borrowedField(plan) >= 0;
+    this.#plans = this.#selector.select(
+      columns.map((field) => ({ field, at: this.#map.columns[field.index], count: this.#countOf(field) })),
+    );
+    const lender = (index: number) => {
+      const { plan } = this.#plans.get(index)!;
+      return plan === null ? -1 : borrowedField(plan);
     };
+    const borrows = ({ index }: PlacedField) => lender(index) >= 0;
+    this.#lending = new Set(Array.from(this.#plans.keys(), lender));
     const { table } = this.#schema;
     this.#order = [...table.filter((field) => !borrows(field)), ...table.filter(borrows)];
     this.#reason = reason;
@@ -254,14 +283,15 @@ export class BlockEncoder {
     this.#bytesThen.clear();
     this.#unfit.clear();
     this.#drifted = false;
-    if (reason === 'review') this.#reviewAfter = Math.min(4 * this.#reviewAfter, MOST_REVIEW_BLOCKS);
+    if (reason !== 'first block') this.#reviewAfter = Math.min(4 * this.#reviewAfter, MOST_REVIEW_BLOCKS);
   }
 
   #reasonToChoose(count: number): string {
     if (this.#plans.size === 0) return 'first block';
     if (count >= GROWTH * this.#countThen) return 'larger blocks';
     if (this.#blocksSince >= this.#reviewAfter * this.#effort.reviews) return 'review';
-    if (this.#blocksSince < EARLIEST_REVIEW_BLOCKS * this.#effort.reviews) return '';
+    const earliest = Math.max(EARLIEST_DRIFT_BLOCKS, this.#reviewAfter / 4);
+    if (this.#blocksSince < earliest * this.#effort.reviews) return '';
     if (this.#unfit.size > 0) return 'a plan no longer fits';
     return this.#drifted ? 'drift' : '';
   }
@@ -282,14 +312,33 @@ export class BlockEncoder {
 
   // ---- columns -----------------------------------------------------------------------------------------------------------
 
-  #symbolsOf(count: number): BlockSymbol[] {
-    const { seenSymbols, symbolCapacity, workspace } = this.#map;
-    const [column, found] = workspace.vectors;
+  /** Rows to columns, of optional fields the values that are present. */
+  #gather(count: number): void {
+    const { rows, rowIndex, columnTable } = this.#map;
+    const { recordBytes, varying } = this.#schema;
+    const indexed = varying.length > 0;
+    const from = indexed ? rowIndex : rows;
+    this.#kernels.gatherColumns(from, recordBytes, indexed ? 1 : 0, count, columnTable, this.#gathered);
+    for (const field of this.#schema.optionals) {
+      const at = this.#map.columns[field.index];
+      const kept = this.#kernels.keepPresent(at, field.width, this.#presenceMask(field), count, at);
+      this.#present.set(field.index, kept);
+    }
+  }
+
+  /** Values of the field in this block. */
+  #countOf({ index, optional }: PlacedField): number {
+    return optional ? this.#present.get(index)! : this.#count;
+  }
+
+  #symbolsOf(): BlockSymbol[] {
+    const { columns, seenSymbols, symbolCapacity, workspace } = this.#map;
+    const [found] = workspace.vectors;
     const ids = new Set<number>();
     for (const field of this.#schema.table) {
       if (field.kind !== 'symbol') continue;
-      const present = this.#gather(field, 0, count, column);
-      const distinct = this.#kernels.distinct(column, present, seenSymbols, symbolCapacity, found);
+      const count = this.#countOf(field);
+      const distinct = this.#kernels.distinct(columns[field.index], count, seenSymbols, symbolCapacity, found);
       if (distinct < 0) {
         throw new TapeError('CORRUPT', `a record holds an unknown symbol in ${field.name}`, { field: field.name });
       }
@@ -305,85 +354,77 @@ export class BlockEncoder {
     });
   }
 
-  /** Stores the values of some rows at `out`, of an optional field the present ones; answers how many they are. */
-  #gather(field: PlacedField, from: number, count: number, out: number): number {
-    this.#gatherBytes(field, from, count, out);
-    if (!field.optional) return count;
-    return this.#kernels.keepPresent(out, field.width, this.#presenceMask(field, from, count), count, out);
-  }
-
-  #gatherBytes(place: { offset: number; width: number }, from: number, count: number, out: number): void {
-    const { rows, rowIndex } = this.#map;
-    const { recordBytes, varying } = this.#schema;
-    if (varying.length === 0) {
-      this.#kernels.gatherStrided(rows + from * recordBytes, recordBytes, count, place.offset, place.width, out);
-    } else {
-      this.#kernels.gatherIndexed(rowIndex + 4 * from, count, place.offset, place.width, out);
-    }
-  }
-
   /** Points to the mask of the rows that have a value of an optional field. */
-  #presenceMask({ presenceBit }: PlacedField, from: number, count: number): number {
-    const { vectors, streams } = this.#map.workspace;
-    const mask = streams[streams.length - OWN_STREAMS];
-    const offset = this.#schema.presence.offset + (presenceBit >> 3);
-    this.#gatherBytes({ offset, width: 1 }, from, count, vectors[2]);
-    this.#kernels.presenceMask(vectors[2], count, presenceBit & 7, mask);
+  #presenceMask({ presenceBit }: PlacedField): number {
+    const { presence, mostRecords, workspace } = this.#map;
+    const mask = workspace.streams[workspace.streams.length - OWN_STREAMS];
+    const bytes = presence + (presenceBit >> 3) * (mostRecords + SLACK);
+    this.#kernels.presenceMask(bytes, this.#count, presenceBit & 7, mask);
     return mask;
   }
 
-  /** The column as i64 (floats: their bits) at `out`; answers how many values it has. */
+  /** Points to the column as i64 (floats: their bits), which may be at `out`. */
   #widened(field: PlacedField, out: number): number {
-    if (field.width === 8) return this.#gather(field, 0, this.#count, out);
-    const narrow = this.#map.workspace.vectors[3];
-    const count = this.#gather(field, 0, this.#count, narrow);
-    this.#kernels.widen(narrow, isVarying(field) ? KIND_U32 : field.kindNumber, count, out);
-    return count;
+    const column = this.#map.columns[field.index];
+    if (field.width === 8) return column;
+    this.#kernels.widen(column, isVarying(field) ? KIND_U32 : field.kindNumber, this.#countOf(field), out);
+    return out;
   }
 
   #lendValues(index: number): number {
     const field = this.#schema.table.find((candidate) => candidate.index === index)!;
-    const out = this.#map.workspace.vectors[1];
-    this.#widened(field, out);
-    return out;
+    return this.#widened(field, this.#map.workspace.vectors[1]);
   }
 
   /** The chunk of a fixed-width field, or of the lengths of a varying one. */
-  #values(field: PlacedField, rows: number): ChunkEntry {
-    const { workspace } = this.#map;
-    const wide = workspace.vectors[0];
-    const kind = isVarying(field) ? KIND_U32 : field.kindNumber;
-    const float = kind === KIND_F64 || kind === KIND_F32;
-    const count = this.#widened(field, wide);
-    assert(count === rows || field.optional, 'only optional fields lack values');
-    this.#kernels.minMax(wide, count, kind === KIND_U64 ? 1 : 0, workspace.tableA);
-    const least = this.#view.getBigInt64(workspace.tableA, true);
-    const greatest = this.#view.getBigInt64(workspace.tableA + 8, true);
-    const hasRange = !float && field.kind !== 'symbol' && !isVarying(field) && count > 0;
-    const range = hasRange ? { least, greatest } : null;
-    const plan = count === 0 ? null : this.#code(field, kind, wide, count, least === greatest);
+  #values(field: PlacedField): ChunkEntry {
+    const { columns, workspace } = this.#map;
+    const count = this.#countOf(field);
+    const column = columns[field.index];
     const rawBytes = count * field.width;
+    const kind = isVarying(field) ? KIND_U32 : field.kindNumber;
+    // What others borrow has to be there.
+    const isConstant =
+      count > 0 && !this.#lending.has(field.index) && this.#kernels.isConstant(column, field.width, count) === 1;
+    // Of a constant column one value is enough.
+    const seen = isConstant ? 1 : count;
+    let wide = column;
+    if (field.width < 8) {
+      wide = workspace.vectors[0];
+      this.#kernels.widen(column, kind, seen, wide);
+    }
+    this.#kernels.minMax(wide, seen, kind === KIND_U64 ? 1 : 0, workspace.tableA);
+    const range = {
+      least: this.#view.getBigInt64(workspace.tableA, true),
+      greatest: this.#view.getBigInt64(workspace.tableA + 8, true),
+    };
+    const isFloat = kind === KIND_F64 || kind === KIND_F32;
+    const hasRange = !isFloat && field.kind !== 'symbol' && !isVarying(field) && count > 0;
+    const plan = count === 0 ? null : this.#code(field, kind, wide, count, isConstant);
     if (plan !== null) {
-      const entry = this.#closePlan(field, rawBytes, range);
+      const entry = this.#closePlan(field, rawBytes, hasRange ? range : null);
       if (entry !== null) {
         this.#keep(field, plan);
         return entry;
       }
     }
-    this.#gather(field, 0, rows, this.#map.block + this.#free);
-    return this.#close(field, 0, rawBytes, range);
+    this.#kernels.move(this.#map.block + this.#free, column, rawBytes);
+    return this.#close(field, 0, rawBytes, hasRange ? range : null);
   }
 
   /** Codes the column by the best plan known that suits it; null where it is best left as it is. */
-  #code(field: PlacedField, kind: number, wide: number, count: number, constant: boolean): Plan | null {
-    const { workspace } = this.#map;
-    const encode = (plan: Plan, source = wide) => this.#columns.encode(plan, source, count, kind, this.#lenders);
-    if (constant) {
+  #code(field: PlacedField, kind: number, wide: number, count: number, isConstant: boolean): Plan | null {
+    const encode = (plan: Plan) => {
+      // Decimals are looked for among the floats themselves.
+      const source = plan.op === OP_DECIMAL ? this.#map.columns[field.index] : wide;
+      return this.#columns.encode(plan, source, count, kind, this.#lenders);
+    };
+    if (isConstant) {
       encode(CONSTANT);
       return CONSTANT;
     }
     if (!this.#effort.selects) {
-      const [, differences] = workspace.vectors;
+      const [, differences] = this.#map.workspace.vectors;
       this.#kernels.differences(wide, count, differences);
       const packed = this.#kernels.packedSize(wide, count);
       const plan = packed <= this.#kernels.packedSize(differences, count) + 9 ? PACKED : PACKED_DELTA;
@@ -392,13 +433,7 @@ export class BlockEncoder {
     }
     for (;;) {
       const plan = this.#planOf(field.index);
-      if (plan === null) return null;
-      let source = wide;
-      if (plan.op === OP_DECIMAL && kind === KIND_F32) {
-        source = workspace.vectors[3];
-        this.#kernels.narrow(wide, kind, count, source);
-      }
-      if (encode(plan, source)) return plan;
+      if (plan === null || encode(plan)) return plan;
       assert(!this.#unfit.has(field.index), 'the plan for a block that no other suits does suit it');
       this.#unfit.add(field.index);
       this.#choiceVersion++;
@@ -408,17 +443,14 @@ export class BlockEncoder {
   /** Keeps what other chunks of the block borrow of the one just made. */
   #keep(field: PlacedField, plan: Plan): void {
     const { workspace } = this.#map;
-    const lends = Array.from(this.#plans.values()).some(
-      ({ plan: other }) => other !== null && borrowedField(other) === field.index,
-    );
     const kept = this.#masks.size + this.#ids.size;
-    if (!lends || kept >= workspace.streams.length - OWN_STREAMS) return;
+    if (!this.#lending.has(field.index) || kept >= workspace.streams.length - OWN_STREAMS) return;
     const at = workspace.streams[kept];
     if (plan.op === OP_CHANGES) {
-      this.#bytes.copyWithin(at, workspace.symbols, workspace.symbols + ((this.#count + 7) >> 3));
+      this.#kernels.move(at, workspace.symbols, (this.#count + 7) >> 3);
       this.#masks.set(field.index, at);
     } else if (plan.op === OP_DICTIONARY) {
-      this.#bytes.copyWithin(at, this.#columns.ids, this.#columns.ids + this.#count);
+      this.#kernels.move(at, this.#columns.ids, this.#count);
       this.#ids.set(field.index, { at, known: this.#columns.known });
     }
   }
@@ -434,8 +466,8 @@ export class BlockEncoder {
     const at = block + this.#free;
     this.#view.setUint16(at, plan.length, true);
     this.#bytes.set(plan, at + 2);
-    this.#bytes.copyWithin(at + 2 + plan.length, workspace.packed, workspace.packed + packedBytes);
-    this.#bytes.copyWithin(at + openBytes, coded.at, coded.at + coded.bytes);
+    this.#kernels.move(at + 2 + plan.length, workspace.packed, packedBytes);
+    this.#kernels.move(at + openBytes, coded.at, coded.bytes);
     return this.#enter(field, 0, range, {
       encoding: ENCODING_PLAN,
       compression: coded.compression,
@@ -465,10 +497,10 @@ export class BlockEncoder {
   #presence(field: PlacedField, count: number): ChunkEntry {
     const { block, workspace } = this.#map;
     const maskBytes = (count + 7) >> 3;
-    const mask = this.#presenceMask(field, 0, count);
-    this.#bytes.copyWithin(workspace.symbols, mask, mask + maskBytes);
+    const mask = this.#presenceMask(field);
+    this.#kernels.move(workspace.symbols, mask, maskBytes);
     const coded = this.#entropy.encode([maskBytes], this.#effort.entropy);
-    this.#bytes.copyWithin(block + this.#free, coded.at, coded.at + coded.bytes);
+    this.#kernels.move(block + this.#free, coded.at, coded.bytes);
     return this.#enter(field, 2, null, {
       encoding: ENCODING_PLAIN,
       compression: coded.compression,
@@ -483,17 +515,10 @@ export class BlockEncoder {
     const at = this.#map.block + this.#free;
     let storedBytes = encodedBytes;
     let compression = COMPRESSION_NONE;
-    const wait = this.#unpaying.get(field.index) ?? 0;
-    if (part === 1 && this.#effort.bytesZstd > 0 && encodedBytes >= 64) {
-      if (wait > 0) this.#unpaying.set(field.index, wait - 1);
-      else {
-        const frame = this.#zstd.compress(this.#bytes.subarray(at, at + encodedBytes), this.#effort.bytesZstd);
-        if (frame.length <= encodedBytes - (encodedBytes >> PAYS_SHIFT)) {
-          this.#bytes.set(frame, at);
-          storedBytes = frame.length;
-          compression = COMPRESSION_ZSTD;
-        } else this.#unpaying.set(field.index, TRY_AGAIN_BLOCKS);
-      }
+    const frame = part === 1 ? this.#compressed(field, at, encodedBytes) : -1;
+    if (frame >= 0) {
+      storedBytes = frame;
+      compression = COMPRESSION_ZSTD;
     }
     return this.#enter(field, part, range, {
       encoding: ENCODING_PLAIN,
@@ -502,6 +527,50 @@ export class BlockEncoder {
       openBytes: 0,
       encodedBytes,
     });
+  }
+
+  /** Puts the frame of a varying field's bytes in their place, where that pays; answers its length or -1. */
+  #compressed(field: PlacedField, at: number, bytes: number): number {
+    const level = this.#effort.bytesZstd;
+    if (level === 0 || bytes < LEAST_ZSTD_BYTES) return -1;
+    const large = this.#largeFrames.get(field.index);
+    if (large !== undefined) {
+      this.#bytes.set(large, at);
+      return large.length > 0 ? large.length : -1;
+    }
+    const wait = this.#unpaying.get(field.index) ?? 0;
+    if (wait > 0) {
+      this.#unpaying.set(field.index, wait - 1);
+      return -1;
+    }
+    const content = this.#bytes.subarray(at, at + bytes);
+    const frame = this.#zstd.compressInto(content, level, content.subarray(0, bytes - (bytes >> PAYS_SHIFT)));
+    if (frame < 0) this.#unpaying.set(field.index, TRY_AGAIN_BLOCKS);
+    return frame;
+  }
+
+  /** Whether `prepare` has to be called before the next `encode`. */
+  get needsPreparing(): boolean {
+    const { drainState, rows } = this.#map;
+    const count = this.#view.getUint32(drainState + DRAIN_ROWS, true);
+    const varyingBytes = this.#view.getUint32(drainState + DRAIN_FILL, true) - rows - count * this.#schema.recordBytes;
+    return varyingBytes >= LARGE_BYTES && this.#effort.bytesZstd > 0;
+  }
+
+  /** Compresses large texts and bytes of the rows ahead of `encode`: in steps, and off this thread where the runtime can. */
+  async prepare(): Promise<void> {
+    const { block, blockEnd, drainState, lengthOffsets, rowIndex } = this.#map;
+    const count = this.#view.getUint32(drainState + DRAIN_ROWS, true);
+    const { recordBytes, varying } = this.#schema;
+    for (const [which, field] of varying.entries()) {
+      // The block buffer is free until `encode`.
+      const bytes = this.#kernels.gatherVarying(rowIndex, count, recordBytes, lengthOffsets, which, block, blockEnd);
+      if (bytes < LARGE_BYTES) continue;
+      const out = new Uint8Array(bytes - (bytes >> PAYS_SHIFT));
+      const content = this.#bytes.subarray(block, block + bytes);
+      const length = await this.#zstd.compressStream(content, this.#effort.bytesZstd, out);
+      this.#largeFrames.set(field.index, out.subarray(0, Math.max(0, length)));
+    }
   }
 
   #enter(

@@ -51,11 +51,12 @@ export class EntropyEncoder {
       if (to - entropy < plainBytes) best = { compression: COMPRESSION_HUFFMAN, at: entropy, bytes: to - entropy };
     }
     if (choice.zstd > 0 && plainBytes >= LEAST_ZSTD_BYTES) {
-      const frame = this.#zstd.compress(this.#bytes.subarray(symbols, symbols + plainBytes), choice.zstd);
-      if (frame.length <= best.bytes - (best.compression === COMPRESSION_NONE ? plainBytes >> PAYS_SHIFT : 1)) {
-        this.#bytes.set(frame, entropy);
-        best = { compression: COMPRESSION_ZSTD, at: entropy, bytes: frame.length };
-      }
+      const most = best.compression === COMPRESSION_NONE ? plainBytes - (plainBytes >> PAYS_SHIFT) : best.bytes - 1;
+      // Behind the Huffman segments, which may be the better ones.
+      const at = entropy + (best.compression === COMPRESSION_HUFFMAN ? best.bytes : 0);
+      const content = this.#bytes.subarray(symbols, symbols + plainBytes);
+      const frame = this.#zstd.compressInto(content, choice.zstd, this.#bytes.subarray(at, at + most));
+      if (frame >= 0) best = { compression: COMPRESSION_ZSTD, at, bytes: frame };
     }
     return best;
   }
@@ -75,7 +76,7 @@ export function decodeSymbols(
 ): void {
   const { kernels, bytes, space, zstd } = parts;
   if (compression === COMPRESSION_ZSTD) {
-    bytes.set(unzip(zstd, bytes.slice(at, end), plainBytes), space.symbols);
+    bytes.set(unzip(zstd, bytes.subarray(at, end), plainBytes), space.symbols);
     return;
   }
   if (compression !== COMPRESSION_HUFFMAN) throw new DamagedBlock(`compression ${compression} is unknown`);

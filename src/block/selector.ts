@@ -1,6 +1,6 @@
 import { KIND_DECIMAL, KIND_F32, KIND_F64, KIND_I64, KIND_TIMESTAMP, KIND_U64 } from '../../assembly/layout.js';
 import type { Kernels } from '../kernels.js';
-import type { PlacedField } from '../schema.js';
+import { isVarying, type PlacedField } from '../schema.js';
 import type { ColumnEncoder, Lenders } from './column-encoder.js';
 import {
   ANY_PLAN,
@@ -27,7 +27,7 @@ export const SAMPLE = 2048;
 const RUNS = 4;
 /** Columns that each column is tried against. */
 const MOST_LENDERS = 4;
-/** Plans that are tried at half the sample too, which tells what grows with the values from what does not. */
+/** Plans that are tried on all of the sample after half of it, which also tells what grows with the values from what does not. */
 const FINALISTS = 3;
 /** A plan that borrows ties two columns together: it has to take off this much. */
 const BORROWING_PAYS = 0.97;
@@ -43,8 +43,7 @@ interface Sampled {
   field: PlacedField;
   /** Pointer to the sample as i64, floats as their bits. */
   values: number;
-  /** Pointer to the sample as it lies in records, of floats; else 0. */
-  raw: number;
+  isFloat: boolean;
   /** Values in the sample, and about as many in the block. */
   count: number;
   total: number;
@@ -101,19 +100,25 @@ const joinedPlan = (others: readonly Sampled[]): Plan => ({
   with: others.map(({ field }) => field.index),
 });
 
+function borrowsMask(plan: Plan, field: number): boolean {
+  if (plan.op === OP_CHANGES_OF) return plan.field === field;
+  return 'child' in plan && borrowsMask(plan.child, field);
+}
+
+/** Lengths and optional values neither lend nor borrow: they may be fewer than the rows. */
+const standsAlone = (field: PlacedField) => field.optional || isVarying(field);
+
 /** Whether a plan suits whatever integers come; a dictionary may overflow, a split be too wide, a lender not lend. */
 function suitsAny(plan: Plan): boolean {
   if (plan.op === OP_DICTIONARY || plan.op === OP_SPLIT || plan.op === OP_DECIMAL || 'field' in plan) return false;
   return !('child' in plan) || suitsAny(plan.child);
 }
 
-/** What the selector needs of the columns of a block. */
-export interface SampleSource {
-  /**
-   * Stores the values of rows `from` to `from + count` at `out`, as they lie in records, of an optional field the present ones; answers how
-   * many they are.
-   */
-  gather(field: PlacedField, from: number, count: number, out: number): number;
+/** A column of a block: `count` values, `at` pointing to them at their natural width. */
+export interface BlockColumn {
+  field: PlacedField;
+  at: number;
+  count: number;
 }
 
 /** Bytes that the sampler works in, beside the workspace. */
@@ -127,9 +132,6 @@ export class Selector {
   readonly #encoder: ColumnEncoder;
   readonly #space: Workspace;
   readonly #at: number;
-  /** Rows of the sample. */
-  #count = 0;
-  #total = 0;
   #columns: Sampled[] = [];
   /** What is best for each column alone, and what is chosen so far. */
   #alones = new Map<number, Choice>();
@@ -147,15 +149,15 @@ export class Selector {
     this.#at = at;
   }
 
-  /** Plans by field for these fields of a block of `total` records. */
-  select(fields: readonly PlacedField[], total: number, source: SampleSource): Map<number, ColumnPlan> {
-    this.#total = total;
-    this.#count = Math.min(SAMPLE, total);
-    this.#columns = fields.map((field, i) => this.#sample(field, this.#column(i), source));
+  /** Plans by field for these columns of a block. */
+  select(columns: readonly BlockColumn[]): Map<number, ColumnPlan> {
+    this.#columns = columns.map((column, i) => this.#sample(column, this.#at + i * (8 * SAMPLE + SLACK)));
     this.#otherwise.clear();
     this.#alones = new Map(this.#columns.map((column) => [column.field.index, this.#alone(column)]));
     this.#choices = new Map(this.#alones);
+    this.#offerMask();
     this.#borrow();
+    this.#withdrawMask();
     this.#groupBySymbol();
     this.#joinIds();
     return new Map(
@@ -166,24 +168,17 @@ export class Selector {
     );
   }
 
-  #column(i: number): number {
-    return this.#at + i * (8 * SAMPLE + SLACK);
-  }
-
-  #sample(field: PlacedField, values: number, source: SampleSource): Sampled {
-    const { width } = field;
-    const float = field.kindNumber === KIND_F64 || field.kindNumber === KIND_F32;
-    const raw = this.#space.vectors[0];
-    const runs = this.#total > this.#count ? RUNS : 1;
-    const run = this.#count / runs;
-    let count = 0;
+  #sample({ field, at, count: total }: BlockColumn, values: number): Sampled {
+    const { kindNumber, width } = field;
+    const count = Math.min(SAMPLE, total);
+    const runs = total > count ? RUNS : 1;
+    const run = count / runs;
     for (let i = 0; i < runs; i++) {
-      const from = runs === 1 ? 0 : Math.floor((i * (this.#total - run)) / (runs - 1));
+      const from = runs === 1 ? 0 : Math.floor((i * (total - run)) / (runs - 1));
       // A kernel may write past its last value: the next run comes after it.
-      count += source.gather(field, from, run, raw + count * width);
+      this.#kernels.widen(at + from * width, kindNumber, run, values + i * run * 8);
     }
-    this.#kernels.widen(raw, field.kindNumber, count, values);
-    return { field, values, raw: float ? values : 0, count, total: Math.round((count / this.#count) * this.#total) };
+    return { field, values, isFloat: kindNumber === KIND_F64 || kindNumber === KIND_F32, count, total };
   }
 
   /** Bytes that a plan takes for the first `count` rows of the sample, or Infinity where it doesn't suit them. */
@@ -205,20 +200,17 @@ export class Selector {
     return bytes;
   }
 
-  /** The best of some plans for the whole block, by what it takes for the sample and for half of it. */
+  /** The best of some plans for the whole block, by what it takes for half of the sample and for all. */
   #best(column: Sampled, plans: readonly Plan[]): Choice {
     const { count, total } = column;
-    const sized = plans.map((plan) => ({ plan, bytes: this.#size(column, plan, count) }));
+    const half = count >> 1;
+    const sized = plans.map((plan) => ({ plan, bytes: this.#size(column, plan, half > 0 ? half : count) }));
     sized.sort((a, b) => a.bytes - b.bytes);
     let best: Choice = { plan: null, bytes: Number.POSITIVE_INFINITY };
-    const half = count >> 1;
     for (const { plan, bytes } of sized.slice(0, FINALISTS)) {
       if (bytes === Number.POSITIVE_INFINITY) break;
-      let whole = bytes;
-      if (total > count) {
-        const slope = (bytes - this.#size(column, plan, half)) / (count - half);
-        whole += Math.max(0, slope) * (total - count);
-      }
+      let whole = half > 0 ? this.#size(column, plan, count) : bytes;
+      if (total > count) whole += (Math.max(0, whole - bytes) / (count - half)) * (total - count);
       if (whole < best.bytes) best = { plan, bytes: whole };
     }
     return best;
@@ -232,7 +224,7 @@ export class Selector {
     if (least === this.#view.getBigInt64(this.#space.tableA + 8, true)) return { plan: ANY_PLAN, bytes: 18 };
     const plain: Choice = { plan: null, bytes: total * field.width };
     const plans = [...ALONE];
-    if (column.raw !== 0) {
+    if (column.isFloat) {
       const exponent = this.#exponent(column);
       if (exponent >= 0) {
         plans.push(...ALONE.map((child): Plan => ({ op: OP_DECIMAL, exponent, child })));
@@ -254,7 +246,7 @@ export class Selector {
       if (field.width === 8) plans.push({ op: OP_PLANES });
     }
     const best = this.#best(column, plans);
-    const sure = column.raw === 0 ? plans.filter(suitsAny) : [];
+    const sure = !column.isFloat ? plans.filter(suitsAny) : [];
     if (best.plan !== null && suitsAny(best.plan)) this.#otherwise.set(field.index, best.plan);
     else if (sure.length > 0) this.#otherwise.set(field.index, this.#best(column, sure).plan!);
     return best.bytes < plain.bytes ? best : plain;
@@ -336,9 +328,30 @@ export class Selector {
     };
   }
 
+  /** Has the timestamp coded by its changes where that costs little, so that what changes with it can borrow the mask. */
+  #offerMask(): void {
+    const time = this.#columns.find(({ field }) => field.kindNumber === KIND_TIMESTAMP)!;
+    const own = this.#choices.get(time.field.index)!;
+    if (own.plan === null || own.plan.op === OP_CHANGES) return;
+    const offered = this.#best(
+      time,
+      ALONE.filter(({ op }) => op === OP_CHANGES),
+    );
+    if (offered.bytes <= own.bytes / BORROWING_PAYS) this.#choices.set(time.field.index, offered);
+  }
+
+  #withdrawMask(): void {
+    const time = this.#columns.find(({ field }) => field.kindNumber === KIND_TIMESTAMP)!;
+    const { index } = time.field;
+    const taken = Array.from(this.#choices.values(), ({ plan }) => plan).some(
+      (plan) => plan !== null && borrowsMask(plan, index),
+    );
+    if (!taken) this.#choices.set(index, this.#alones.get(index)!);
+  }
+
   /** Tries whether columns gain more by the ids of a symbol than the symbol loses by a dictionary. */
   #groupBySymbol(): void {
-    const symbol = this.#columns.find(({ field }) => field.kind === 'symbol' && !field.optional);
+    const symbol = this.#columns.find(({ field }) => field.kind === 'symbol' && !standsAlone(field));
     if (symbol === undefined) return;
     const choice = this.#choices.get(symbol.field.index)!;
     if (choice.plan === null || choice.plan.op === OP_DICTIONARY || borrowedField(choice.plan) >= 0) return;
@@ -358,14 +371,14 @@ export class Selector {
     for (const column of this.#columns) {
       const { field } = column;
       const own = this.#choices.get(field.index)!;
-      if (field.optional) continue;
+      if (standsAlone(field)) continue;
       // The timestamp is read by every scan of a time range: it stands alone.
       if (lending.has(field.index) || own.bytes < 32 || field.kindNumber === KIND_TIMESTAMP) continue;
       const others = this.#columns.filter((other) => {
         const choice = this.#choices.get(other.field.index)!;
         return (
           other !== column &&
-          !other.field.optional &&
+          !standsAlone(other.field) &&
           choice.plan !== null &&
           borrowedField(choice.plan) < 0 &&
           choice.bytes > 32
@@ -388,7 +401,7 @@ export class Selector {
       const groups = others.filter(
         (other) => other.field.kind === 'symbol' && this.#choices.get(other.field.index)!.plan!.op === OP_DICTIONARY,
       );
-      if (field.width === 8 && column.raw === 0) {
+      if (field.width === 8 && !column.isFloat) {
         for (const { field: other } of groups.slice(0, 1)) {
           const grouped = GROUPED.map((child): Plan => ({ op: OP_GROUP_DELTA, field: other.index, child }));
           plans.push(...grouped);
@@ -413,7 +426,7 @@ export class Selector {
       Array.from(this.#choices.values(), ({ plan }) => (plan === null ? -1 : borrowedField(plan))),
     );
     const free = this.#columns.filter(({ field }) => {
-      if (field.optional) return false;
+      if (standsAlone(field)) return false;
       const { plan, bytes } = this.#choices.get(field.index)!;
       if (plan?.op === OP_DICTIONARY) return !lending.has(field.index);
       // A column that changes with another's id may look best alone in another way.
@@ -421,13 +434,13 @@ export class Selector {
         plan !== null && plan.op !== OP_CONSTANT && bytes > 32 && borrowedField(plan) < 0 && !lending.has(field.index)
       );
     });
-    const small = free.filter(({ values }) => {
+    const small = free.filter(({ values, count }) => {
       const { streams, tableA, hash } = this.#space;
-      const known = this.#kernels.dictionary(values, this.#count, streams[0], tableA, hash);
+      const known = this.#kernels.dictionary(values, count, streams[0], tableA, hash);
       return known > 1 && known <= MOST_JOINED;
     });
     // Floats have plans of their own; the ids of a chunk are those of its integers.
-    let left = small.filter(({ raw }) => raw === 0).slice(0, MOST_JOINED_COLUMNS);
+    let left = small.filter(({ isFloat }) => !isFloat).slice(0, MOST_JOINED_COLUMNS);
     for (;;) {
       const joined = this.#join(left);
       if (joined === null) return;

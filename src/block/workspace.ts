@@ -58,8 +58,8 @@ export function layWorkspace(start: number, capacity: number, encodes: boolean):
     symbolsEnd: symbols + symbolBytes,
     packed,
     packedEnd: packed + packedBytes,
-    // A segment may come out a few bytes longer than it was.
-    entropy: encodes ? take(symbolBytes + 1024) : 0,
+    // Huffman segments, which may come out some bytes longer than they were, and a zstd frame.
+    entropy: encodes ? take(2 * symbolBytes + 1024) : 0,
     tableA: take(2048),
     tableB: take(2048),
     hash: take(DICTIONARY_SLOTS * 16),

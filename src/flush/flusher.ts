@@ -170,6 +170,7 @@ export class Flusher {
       if (to > this.#from[lane]) laneRanges.push({ ...laneOf(lane), from: this.#from[lane], to });
     }
     if (adaptive !== null) encoder.effort = adaptive.effort;
+    if (encoder.needsPreparing) await encoder.prepare();
     this.#pending = encoder.encode({ tapeId, sequence: this.#nextSequence, epoch, laneRanges });
     this.#sealMs = nowMs() - startMs;
     await this.#replicate();

@@ -11,7 +11,7 @@ import {
 } from '../../assembly/layout.js';
 import { BLOCK_HEADER_BYTES, CHUNK_ENTRY_BYTES, LANE_RANGE_BYTES } from '../block/header.js';
 import { samplerBytes } from '../block/selector.js';
-import { layWorkspace, type Workspace } from '../block/workspace.js';
+import { layWorkspace, SLACK, type Workspace } from '../block/workspace.js';
 import { TapeError } from '../errors.js';
 import type { Schema } from '../schema.js';
 
@@ -33,6 +33,12 @@ export interface MemoryMap {
   rowIndex: number;
   rows: number;
   rowsEnd: number;
+  /** A pointer a field, in the schema's order: its values in the rows, at their natural width. */
+  columns: number[];
+  /** The presence bytes of the rows, a column of `mostRecords` (and slack) for each. */
+  presence: number;
+  /** What `gatherColumns` is told: 12 bytes a column. */
+  columnTable: number;
   /** Of the codec. */
   workspace: Workspace;
   sampler: number;
@@ -46,6 +52,8 @@ export interface MemoryMap {
   segmentWindowBytes: number;
   totalBytes: number;
 }
+
+const widthOf = (schema: Schema, index: number) => schema.table.find((field) => field.index === index)!.width;
 
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 
@@ -97,6 +105,9 @@ export function memoryMap(
   const varyingRow = schema.varying.length === 0 ? 0 : EXPECTED_VARYING_BYTES * schema.varying.length;
   const rowBytes = Math.max(mostRecords * (schema.recordBytes + varyingRow), ringBytes >> 2);
   const rows = take(rowBytes);
+  const columns = schema.fields.map((_, index) => take(mostRecords * widthOf(schema, index) + SLACK));
+  const columnTable = take(12 * (schema.fields.length + schema.presence.bytes));
+  const presence = take(schema.presence.bytes * (mostRecords + SLACK));
   const workspace = layWorkspace(align(end, 64), mostRecords, true);
   end = workspace.end;
   const sampler = take(samplerBytes(schema.fields.length));
@@ -138,6 +149,9 @@ export function memoryMap(
     rowIndex,
     rows,
     rowsEnd: rows + rowBytes,
+    columns,
+    columnTable,
+    presence,
     workspace,
     sampler,
     seenSymbols,

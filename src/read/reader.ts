@@ -30,7 +30,7 @@ export interface Verdict {
   /** Copies that are good. */
   copies: number;
   damaged: Damage[];
-  /** Runs of sequences from..to that no storage node has. */
+  /** Runs of sequences from..to that no storage node has, but for those given up with a lost one. */
   missing: { from: bigint; to: bigint }[];
   /** Blocks with fewer good copies than `redundancy`. */
   underReplicated: number;
@@ -140,15 +140,7 @@ export class TapeBlocks<F extends Fields> {
 
   #tryCopy<T>(block: CatalogBlock, copy: BlockCopy, use: (header: BlockHeader) => T): T | DamagedBlock {
     try {
-      const file = this.#file(copy.path);
-      const cut = () => new DamagedBlock('the file is cut');
-      // Before room is made for what is not there.
-      if (copy.offset + block.blockBytes > file.fileBytes) throw cut();
-      const room = this.#decoder.room(block.blockBytes, block.count);
-      if (file.readInto(room, copy.offset) < room.length) throw cut();
-      const header = this.#decoder.header();
-      if (header.checksum !== block.headerChecksum) throw new DamagedBlock('another block lies there');
-      return use(header);
+      return use(this.#file(copy.path).readBlock(this.#decoder, copy.offset, block));
     } catch (error) {
       const unreadable = error instanceof TapeError || (error as NodeJS.ErrnoException).syscall !== undefined;
       if (!(error instanceof DamagedBlock) && !unreadable) throw error;

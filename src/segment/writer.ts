@@ -1,14 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fdatasyncSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, fdatasyncSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { WINDOW_ALIGN } from '../../assembly/layout.js';
@@ -31,20 +21,8 @@ const MAGIC_BYTES = 8;
 
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 
-/** Syncs a directory, so that the names in it survive a power cut. */
-export function syncDirectory(directory: string): void {
-  // Windows can't open one, and keeps names by itself.
-  if (process.platform === 'win32') return;
-  const fd = openSync(directory, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
 /** Syncs a file of a storage node, its length and name too, without holding up this thread. */
-export async function syncFile(file: string): Promise<void> {
+export async function syncFile(runtime: Runtime, file: string): Promise<void> {
   try {
     // A descriptor of its own: the segment may be closed meanwhile.
     const handle = await open(file, 'r+');
@@ -53,7 +31,7 @@ export async function syncFile(file: string): Promise<void> {
     } finally {
       await handle.close();
     }
-    syncDirectory(path.dirname(file));
+    runtime.syncDirectory(path.dirname(file));
   } catch (cause) {
     throw ioError(cause, file, 'sync it');
   }
@@ -170,7 +148,7 @@ export class SegmentWriter {
     try {
       if (this.#window === null || this.#syncWhole || this.#syncedTo === 0) {
         fdatasyncSync(this.#fd);
-        if (this.#syncedTo === 0) syncDirectory(path.dirname(this.path));
+        if (this.#syncedTo === 0) this.#io.runtime.syncDirectory(path.dirname(this.path));
       } else {
         const { mapping, fileOffset } = this.#window;
         mapping.sync(this.#syncedTo - fileOffset, this.#end - this.#syncedTo);

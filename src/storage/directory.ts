@@ -24,6 +24,7 @@ export class DirectoryStorageNode implements StorageNode {
   #segment: SegmentWriter | null = null;
   /** Closed since the last sync. */
   #unsynced: string[] = [];
+  #syncing: Promise<void> = Promise.resolve();
 
   constructor(directory: string, io: SegmentIo, options: DirectoryOptions) {
     this.name = directory;
@@ -61,16 +62,21 @@ export class DirectoryStorageNode implements StorageNode {
     this.#segment?.sync();
   }
 
-  async #syncClosed(): Promise<void> {
-    while (this.#unsynced.length > 0) {
-      await syncFile(this.#unsynced[0]);
-      this.#unsynced.shift();
-    }
+  /** After one that is under way: two at once would each wait for some of the files only. */
+  #syncClosed(): Promise<void> {
+    const before = this.#syncing.catch(() => {});
+    this.#syncing = before.then(async () => {
+      while (this.#unsynced.length > 0) {
+        await syncFile(this.#io.runtime, this.#unsynced[0]);
+        this.#unsynced.shift();
+      }
+    });
+    return this.#syncing;
   }
 
   async syncInBackground(): Promise<void> {
     await this.#syncClosed();
-    if (this.#segment !== null) await syncFile(this.#segment.path);
+    if (this.#segment !== null) await syncFile(this.#io.runtime, this.#segment.path);
   }
 
   async close(sync: boolean): Promise<void> {

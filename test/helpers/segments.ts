@@ -6,10 +6,11 @@ import { planRecovery } from '../../dist/src/journal/recovery.js';
 import { sharedMemory } from '../../dist/src/kernels.js';
 import { resolveOptions } from '../../dist/src/options.js';
 import { Catalog, segmentName } from '../../dist/src/segment/catalog.js';
-import { SegmentReader } from '../../dist/src/segment/reader.js';
 import { type SegmentIo, SegmentWriter } from '../../dist/src/segment/writer.js';
 import { EPOCH, TAPE_ID } from './bench.js';
 import { type Block, blockOf, zstd } from './blocks.js';
+
+export { withSegment as withReader } from '../../dist/src/segment/reader.js';
 
 export const schema: Schema = defineSchema('stored', timestamp('ts'), symbol('s'), decimal('p', 2), text('note'));
 
@@ -74,15 +75,6 @@ export function readable(...directories: string[]) {
   const catalog = new Catalog(directories);
   catalog.refresh(TAPE_ID);
   return { blocks: catalog.blocks.map(({ sequence }) => sequence), catalog };
-}
-
-export function withReader<T>(file: string, use: (reader: SegmentReader) => T): T {
-  const reader = new SegmentReader(file);
-  try {
-    return use(reader);
-  } finally {
-    reader.close();
-  }
 }
 
 /** The file with the bytes at `offset` replaced. */

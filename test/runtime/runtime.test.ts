@@ -1,4 +1,5 @@
 import { readFileSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import fc from 'fast-check';
 import { TapeError } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
@@ -218,6 +219,15 @@ describe('preallocate', () => {
     expect(error).toMatchObject({ code: 'DISK_FULL', path, message: expect.stringContaining('make room') });
     expect(statSync(path, { throwIfNoEntry: false })).toBeUndefined();
   });
+});
+
+test('a directory is synced, and what keeps it from that is said', async () => {
+  const path = scratchFile('missing');
+  runtime.syncDirectory(dirname(path));
+  expect(errorOf(() => runtime.syncDirectory(path))).toMatchObject({ code: 'IO', path });
+  // Windows has no such thing; Deno's is the same system without FFI.
+  const reply = await inChild('without-ffi', `syncDirectory=${path}`);
+  expect(reply).toMatchObject(runtime.name === 'deno' ? { code: 'IO' } : { result: null });
 });
 
 describe('lock', () => {

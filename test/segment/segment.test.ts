@@ -562,6 +562,26 @@ describe.each(ways)('a storage node that writes %s', (_, io) => {
     expect(recoverable(directory).blocks).toEqual([0n, 16n, 3016n]);
   });
 
+  test('syncs every segment that it closed, also where two ask for it at once', async () => {
+    const directory = scratch();
+    let nowNs = 0n;
+    const node = nodeOf(directory, { nowNs: () => nowNs });
+    for (const { header, bytes } of blocks(16, 16, 16)) {
+      await node.append(header, bytes);
+      nowNs += 1_000_000_000n;
+    }
+    // Not to be synced for the moment.
+    const second = segmentFile(directory, 2);
+    renameSync(second, `${second}.away`);
+    const outcomes = await Promise.allSettled([node.syncInBackground(), node.sync(), node.syncInBackground()]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    await expect(node.sync()).rejects.toMatchObject({ code: 'IO', path: second });
+    renameSync(`${second}.away`, second);
+    await node.sync();
+    await node.close(true);
+    expect(readable(directory).blocks).toEqual([0n, 16n, 32n]);
+  });
+
   test('goes on behind the segments that are there, and touches none of them', async () => {
     const directory = scratch();
     const [first, second] = blocks(16, 16);

@@ -30,6 +30,7 @@ const VALUES: Record<Exclude<keyof TapeOptions, 'storage'>, { good: unknown[]; b
   segmentMaxAgeMs: { good: [1, 2 ** 31], bad: [0, 2 ** 31 + 1, ...NOT_WHOLE] },
   laneBytes: { good: [65_536], bad: [65_535, 1024 ** 3 + 1, ...NOT_WHOLE] },
   maxSymbols: { good: [1, 100_000], bad: [0, 4_194_305, ...NOT_WHOLE] },
+  lostStorageNodes: { good: [[]], bad: [['d7'], [1], ...NONSENSE] },
   onWarning: { good: [() => {}], bad: [1, null, 'x', {}] },
 };
 
