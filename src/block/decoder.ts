@@ -258,7 +258,7 @@ export class BlockDecoder {
 
   /** The values of the column, or the lengths of a varying one, as users see them. */
   #typed(header: BlockHeader, field: PlacedField, presence: Presence | null): Values {
-    const { kernels, bytes, space, block } = this.#parts;
+    const { kernels, bytes, space } = this.#parts;
     const kind = isVarying(field) ? KIND_U32 : field.kindNumber;
     const { width, make } = ARRAYS[kind];
     const count = presence?.count ?? header.count;
@@ -267,14 +267,7 @@ export class BlockDecoder {
     let at: number;
     let isNarrow = false;
     if (entry.encoding === ENCODING_PLAIN) {
-      if (entry.encodedBytes !== count * width)
-        throw new DamagedBlock(`${entry.encodedBytes} bytes for ${count} values`);
-      if (entry.compression === COMPRESSION_NONE && entry.storedBytes === entry.encodedBytes && entry.openBytes === 0) {
-        at = block + entry.offset;
-      } else {
-        bytes.set(this.#plain(entry), narrow);
-        at = narrow;
-      }
+      at = this.#plainAt(entry, count, width);
       isNarrow = true;
     } else {
       at = this.#wide(header, field, entry, count);
@@ -302,6 +295,17 @@ export class BlockDecoder {
     return make(bytes.slice(at, at + header.count * width).buffer as ArrayBuffer);
   }
 
+  /** Where the values of a plain chunk lie. */
+  #plainAt(entry: ChunkEntry, count: number, width: number): number {
+    const { bytes, space, block } = this.#parts;
+    const { offset, storedBytes, encodedBytes, openBytes, compression } = entry;
+    if (encodedBytes !== count * width) throw new DamagedBlock(`${encodedBytes} bytes for ${count} values`);
+    if (compression === COMPRESSION_NONE && storedBytes === encodedBytes && openBytes === 0) return block + offset;
+    const [, at] = space.vectors;
+    bytes.set(this.#plain(entry), at);
+    return at;
+  }
+
   // ---- chunks with a plan ---------------------------------------------------------------------------------------------------
 
   /** Where the values of a chunk with a plan lie as i64, floats as their bits. */
@@ -312,14 +316,15 @@ export class BlockDecoder {
     const { space } = this.#parts;
     const plan = this.#plan(entry);
     const borrowed = this.#borrow(header, field, plan);
-    if (!this.#lends.has(field.index)) {
+    // What borrows lends to none in this block, and must not take the place of what it borrows.
+    if (!this.#lends.has(field.index) || borrowed !== 0) {
       this.#follow(plan, entry, count, space.vectors[0], borrowed);
       return space.vectors[0];
     }
     return this.#keepValues(field.index, (out) => this.#follow(plan, entry, count, out, borrowed));
   }
 
-  /** Two columns are kept: one that lends seldom lends to none. */
+  /** Two columns are kept. */
   #keepValues(field: number, store: (out: number) => void): number {
     const { vectors } = this.#parts.space;
     let out = vectors[2];
@@ -395,13 +400,20 @@ export class BlockDecoder {
       throw new DamagedBlock('lengths and optional values are neither lent nor borrowed');
     }
     const entry = this.#chunk(header, lender.index, 0);
+    const isReference = step.op === OP_REFERENCE;
+    if (isReference && lender.width !== 8) throw new DamagedBlock('it refers to values that are not of 8 bytes');
+    if (isReference && entry.encoding === ENCODING_PLAIN) return this.#plainAt(entry, header.count, lender.width);
     const lenderPlan = this.#plan(entry);
     if (borrowedBy(lenderPlan) !== null) throw new DamagedBlock('it borrows of a chunk that borrows');
-    if (step.op === OP_REFERENCE) {
-      const { width } = ARRAYS[lender.kindNumber];
-      if (width !== 8) throw new DamagedBlock('it refers to values that are not of 8 bytes');
+    if (isReference) {
       this.#lends.add(lender.index);
       return this.#wide(header, lender, entry, header.count);
+    }
+    if (step.op === OP_CHANGES_OF && lenderPlan.op !== OP_CHANGES) {
+      throw new DamagedBlock('it borrows a mask where there is none');
+    }
+    if (step.op !== OP_CHANGES_OF && lenderPlan.op !== OP_DICTIONARY) {
+      throw new DamagedBlock('it borrows ids where there are none');
     }
     const known = this.#streams.get(lender.index);
     if (known !== undefined) return known;
@@ -410,12 +422,10 @@ export class BlockDecoder {
     for (const [lent, at] of this.#streams) if (at === out) this.#streams.delete(lent);
     const count = header.count;
     if (step.op === OP_CHANGES_OF) {
-      if (lenderPlan.op !== OP_CHANGES) throw new DamagedBlock('it borrows a mask where there is none');
       const maskBytes = (count + 7) >> 3;
       const mask = this.#symbols(entry, maskBytes);
       kernels.move(out, mask, maskBytes);
     } else {
-      if (lenderPlan.op !== OP_DICTIONARY) throw new DamagedBlock('it borrows ids where there are none');
       const ids = this.#symbols(entry, Math.ceil((count * lenderPlan.width) / 8));
       kernels.unpackIds(ids, lenderPlan.width, count, out);
     }

@@ -19,8 +19,9 @@
 //   13 decimal           u8 exponent, u32 exceptions; a step   decimal.ts: rows (u32) and bits (u64) to the packed part
 //
 // Bytes of a step come before those of the steps that it hands on to, and these in their order. What another field's chunk lends
-// (the mask of a plan that begins with `changes`, the ids of one that begins with `dictionary`, or its values) it lends only if its own
-// plan borrows nothing, so that a column needs one other at most. A chunk lends to and borrows from chunks of as many values.
+// (the mask of a plan that begins with `changes`, the ids of one that begins with `dictionary`, or its values, which may also be plain)
+// it lends only if its own plan borrows nothing, so that a column needs one other at most. A chunk lends to and borrows from chunks of
+// as many values.
 
 export const OP_CONSTANT = 0;
 export const OP_PACKED = 1;

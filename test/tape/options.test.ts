@@ -19,8 +19,8 @@ const VALUES: Record<Exclude<keyof TapeOptions, 'storage'>, { good: unknown[]; b
   journal: { good: [], bad: NONSENSE.filter((value) => value !== 'x') },
   journalMode: { good: ['auto', 'mapped', 'buffered'], bad: ['Auto', ...NONSENSE] },
   compression: {
-    good: ['off', { zstd: 1 }, { zstd: 19 }],
-    bad: ['zstd', 3, { zstd: 0 }, { zstd: 20 }, { zstd: 1.5 }, { zstd: '1' }, true],
+    good: ['off', 'adaptive', 'fast', 'dense', { zstd: 1 }, { zstd: 19 }],
+    bad: ['zstd', 'packed', 'Fast', 3, { zstd: 0 }, { zstd: 20 }, { zstd: 1.5 }, { zstd: '1' }, true],
   },
   onFull: { good: ['wait', 'drop', 'throw'], bad: ['block', ...NONSENSE] },
   durability: { good: ['process', 'disk'], bad: ['power', ...NONSENSE] },
@@ -50,7 +50,7 @@ describe.each(Object.entries(VALUES))('%s', (name, { bad }) => {
   });
 });
 
-test.each([0, 1, 2])('at the ends of their ranges all are taken together (%i)', async (which) => {
+test.each([0, 1, 2, 3, 4, 5])('at the ends of their ranges all are taken together (%i)', async (which) => {
   const root = scratch();
   const storage = [path.join(root, 'd0'), path.join(root, 'd1')];
   const chosen = Object.entries(VALUES).map(([name, { good }]) => [name, good[which % Math.max(1, good.length)]]);
