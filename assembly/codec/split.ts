@@ -9,10 +9,10 @@ const EXACT: u64 = 1 << 52;
 const EXPONENT: i64 = 0x4330000000000000;
 const TWO_TO_52: f64 = 4503599627370496;
 
-/** Stores two quotients and remainders; answers the remainders. */
+/** Stores two quotients and remainders, or (`both` false, a constant) the first; answers the remainders. */
 // @ts-ignore: decorator
 @inline
-function splitTwo(values: v128, divisor: f64, quotients: usize, remainders: usize): v128 {
+function splitTwo(values: v128, divisor: f64, quotients: usize, remainders: usize, both: bool): v128 {
   const exponents = i64x2.splat(EXPONENT);
   const shift = f64x2.splat(TWO_TO_52);
   const divisors = f64x2.splat(divisor);
@@ -29,14 +29,20 @@ function splitTwo(values: v128, divisor: f64, quotients: usize, remainders: usiz
   quotient = f64x2.add(quotient, v128.and(over, ones));
   remainder = f64x2.sub(remainder, v128.and(over, divisors));
   const rest = v128.xor(f64x2.add(remainder, shift), exponents);
-  v128.store(quotients, v128.xor(f64x2.add(quotient, shift), exponents));
-  v128.store(remainders, rest);
+  const result = v128.xor(f64x2.add(quotient, shift), exponents);
+  if (both) {
+    v128.store(quotients, result);
+    v128.store(remainders, rest);
+  } else {
+    store<i64>(quotients, i64x2.extract_lane(result, 0));
+    store<i64>(remainders, i64x2.extract_lane(rest, 0));
+  }
   return rest;
 }
 
 /**
- * Stores quotients and remainders, which both have room for a value more. Answers 1 where a remainder is not 0, 0 where all are, and -1
- * where a value less the base is not below 2^52: then they are of no use. `divisor`: 2 to 2^52. `quotients` may be `src`.
+ * Stores quotients and remainders. Answers 1 where a remainder is not 0, 0 where all are, and -1 where a value less the base is not
+ * below 2^52: then they are of no use. `divisor`: 2 to 2^52. `quotients` may be `src`.
  */
 export function split(src: usize, count: u32, base: i64, divisor: i64, quotients: usize, remainders: usize): i32 {
   const bases = i64x2.splat(base);
@@ -46,7 +52,7 @@ export function split(src: usize, count: u32, base: i64, divisor: i64, quotients
   for (; left >= 2; left -= 2) {
     const values = i64x2.sub(v128.load(src), bases);
     large = v128.or(large, values);
-    any = v128.or(any, splitTwo(values, <f64>divisor, quotients, remainders));
+    any = v128.or(any, splitTwo(values, <f64>divisor, quotients, remainders, true));
     src += 16;
     quotients += 16;
     remainders += 16;
@@ -55,7 +61,7 @@ export function split(src: usize, count: u32, base: i64, divisor: i64, quotients
     const last = load<i64>(src) - base;
     const values = i64x2.replace_lane(i64x2.splat(0), 0, last);
     large = v128.or(large, values);
-    any = v128.or(any, splitTwo(values, <f64>divisor, quotients, remainders));
+    any = v128.or(any, splitTwo(values, <f64>divisor, quotients, remainders, false));
   }
   if (<u64>(i64x2.extract_lane(large, 0) | i64x2.extract_lane(large, 1)) >= EXACT) return -1;
   return v128.any_true(any) ? 1 : 0;

@@ -26,8 +26,8 @@ class Weak extends BlockDecoder {
   }
 
   /** Whether this is one case of many: by what is in a chunk, so that it is the same when it is run again. */
-  struck({ chunks }, { index }) {
-    return chunks.some(({ field, checksum }) => field === index && checksum % 1024n === 7n);
+  struck({ chunks }, { index }, rarity = 1024n) {
+    return chunks.some(({ field, checksum }) => field === index && checksum % rarity === 7n);
   }
 }
 
@@ -35,9 +35,9 @@ class OneValueMore extends Weak {
   /** @override */
   column(header, field) {
     const column = super.column(header, field);
-    if (!this.struck(header, field) || 'lengths' in column) return column;
+    if (!this.struck(header, field, 128n) || 'lengths' in column) return column;
     const { values } = column;
-    return { values: new values.constructor(values.length + 1) };
+    return { ...column, values: new values.constructor(values.length + 1) };
   }
 }
 
@@ -45,7 +45,7 @@ class OtherArray extends Weak {
   /** @override */
   column(header, field) {
     const column = super.column(header, field);
-    return this.struck(header, field) && 'values' in column ? { values: [...column.values] } : column;
+    return this.struck(header, field, 128n) && 'values' in column ? { ...column, values: [...column.values] } : column;
   }
 }
 
