@@ -4,7 +4,7 @@ export { keepChanges, keepWhere, maskCount, spread } from './codec/changes';
 export { fill } from './codec/constant';
 export { decimals, toDecimals, undecimals } from './codec/decimal';
 export { differences, sumDifferences, zigzag } from './codec/delta';
-export { dictionary, lookUp, packIds, pairIds, unpackIds, valuesOfIds } from './codec/dictionary';
+export { dictionary, lookUp, packIds, pairIds, rangeDictionary, unpackIds, valuesOfIds } from './codec/dictionary';
 export { addConstant } from './codec/frame';
 export { groupDifferences, sumGroups } from './codec/group';
 export { huffmanCount, huffmanDecode, huffmanEncode, huffmanSize } from './codec/huffman';

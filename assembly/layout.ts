@@ -153,6 +153,8 @@ export const CURSOR_BYTES = 32;
 /** Values that a dictionary holds at most, and slots of the hash table (16 bytes each) that makes one. */
 export const MAX_DICTIONARY = 256;
 export const DICTIONARY_SLOTS = 1024;
+/** How far apart values may be for a plain table. */
+export const DICTIONARY_RANGE = 4096;
 
 // ---- Huffman segments -------------------------------------------------------------------------------------------------------------------
 /** What the coder needs beside source and output; 8-aligned. */

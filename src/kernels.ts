@@ -88,6 +88,7 @@ export interface Kernels {
   zigzag(values: number, count: number): void;
   sumDifferences(values: number, count: number, first: bigint, zigzagged: number): void;
   dictionary(source: number, count: number, ids: number, values: number, scratch: number): number;
+  rangeDictionary(source: number, count: number, least: bigint, ids: number, values: number, scratch: number): number;
   pairIds(a: number, b: number, count: number, others: number, scratch: number, out: number): number;
   valuesOfIds(ids: number, count: number, source: number, values: number): void;
   packIds(ids: number, count: number, width: number, out: number): void;

@@ -42,7 +42,7 @@ export function decimals(
       value = load<f64>(src);
       src += 8;
     }
-    // Plus zero: minus zero becomes zero, whose bits are others.
+    // Plus zero: -0 becomes 0, which is another pattern, as its integer has no sign.
     const whole = nearest(value * divisor) + 0.0;
     const back = whole / divisor;
     const backPattern = kind == KIND_F32 ? <u64>reinterpret<u32>(<f32>back) : reinterpret<u64>(back);

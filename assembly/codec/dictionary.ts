@@ -1,6 +1,6 @@
 // A dictionary of up to 256 values and an id for each row, of 1, 2, 4 or 8 bits; ids smaller than a byte share one, the first
 // in its lowest bits, so that an entropy coder of bytes can go below a bit an id.
-import { DICTIONARY_SLOTS, MAX_DICTIONARY } from '../layout';
+import { DICTIONARY_RANGE, DICTIONARY_SLOTS, MAX_DICTIONARY } from '../layout';
 
 const SLOT_BYTES: usize = 16;
 const HASH: u64 = 0x9e3779b97f4a7c15;
@@ -40,6 +40,30 @@ export function dictionary(src: usize, count: u32, ids: usize, values: usize, sc
       }
     }
     store<u8>(ids + i, id);
+  }
+  return <i32>known;
+}
+
+/**
+ * The same for values from `least` on that are less than DICTIONARY_RANGE above it: a table instead of a hash table. `scratch`:
+ * DICTIONARY_RANGE * 2 bytes.
+ */
+export function rangeDictionary(src: usize, count: u32, least: i64, ids: usize, values: usize, scratch: usize): i32 {
+  memory.fill(scratch, 0, <usize>DICTIONARY_RANGE * 2);
+  let known: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const value = load<i64>(src);
+    src += 8;
+    const at = scratch + ((<usize>(value - least) & <usize>(DICTIONARY_RANGE - 1)) << 1);
+    // Ids are kept plus one.
+    let id = <u32>load<u16>(at);
+    if (id == 0) {
+      if (known == <u32>MAX_DICTIONARY) return -1;
+      store<i64>(values + (<usize>known << 3), value);
+      id = ++known;
+      store<u16>(at, id);
+    }
+    store<u8>(ids + i, id - 1);
   }
   return <i32>known;
 }

@@ -5,36 +5,60 @@
 
 /** Values less the base have to be exact as doubles. */
 const EXACT: u64 = 1 << 52;
+/** The bits of 2^52 as a double: with those of a number below it, the bits of 2^52 and that number. */
+const EXPONENT: i64 = 0x4330000000000000;
+const TWO_TO_52: f64 = 4503599627370496;
+
+/** Stores two quotients and remainders; answers the remainders. */
+// @ts-ignore: decorator
+@inline
+function splitTwo(values: v128, divisor: f64, quotients: usize, remainders: usize): v128 {
+  const exponents = i64x2.splat(EXPONENT);
+  const shift = f64x2.splat(TWO_TO_52);
+  const divisors = f64x2.splat(divisor);
+  const ones = f64x2.splat(1);
+  const kept = v128.and(values, i64x2.splat(<i64>(EXACT - 1)));
+  const whole = f64x2.sub(v128.or(kept, exponents), shift);
+  // A multiplication by the reciprocal, off by one at most, and set right: SIMD has no 64-bit division.
+  let quotient = f64x2.floor(f64x2.mul(whole, f64x2.splat(1 / divisor)));
+  let remainder = f64x2.sub(whole, f64x2.mul(quotient, divisors));
+  const under = f64x2.lt(remainder, f64x2.splat(0));
+  quotient = f64x2.sub(quotient, v128.and(under, ones));
+  remainder = f64x2.add(remainder, v128.and(under, divisors));
+  const over = f64x2.ge(remainder, divisors);
+  quotient = f64x2.add(quotient, v128.and(over, ones));
+  remainder = f64x2.sub(remainder, v128.and(over, divisors));
+  const rest = v128.xor(f64x2.add(remainder, shift), exponents);
+  v128.store(quotients, v128.xor(f64x2.add(quotient, shift), exponents));
+  v128.store(remainders, rest);
+  return rest;
+}
 
 /**
- * Stores quotients and remainders. Answers 1 where a remainder is not 0, 0 where all are, and -1 where a value less the base is
- * not below 2^52: then it is no use. `divisor`: 2 to 2^52.
+ * Stores quotients and remainders, which both have room for a value more. Answers 1 where a remainder is not 0, 0 where all are, and -1
+ * where a value less the base is not below 2^52: then they are of no use. `divisor`: 2 to 2^52. `quotients` may be `src`.
  */
 export function split(src: usize, count: u32, base: i64, divisor: i64, quotients: usize, remainders: usize): i32 {
-  // A multiplication by the reciprocal, off by one at most, and set right: a 64-bit division takes some 5 ns.
-  const reciprocal = 1.0 / <f64>divisor;
-  let large: u64 = 0;
-  let any: i64 = 0;
-  for (let i: u32 = 0; i < count; i++) {
-    const value = load<i64>(src) - base;
-    large |= <u64>value;
-    let quotient = <i64>(<f64>(value & <i64>(EXACT - 1)) * reciprocal);
-    let remainder = value - quotient * divisor;
-    const under = i64(remainder < 0);
-    quotient -= under;
-    remainder += under * divisor;
-    const over = i64(remainder >= divisor);
-    quotient += over;
-    remainder -= over * divisor;
-    any |= remainder;
-    store<i64>(quotients, quotient);
-    store<i64>(remainders, remainder);
-    src += 8;
-    quotients += 8;
-    remainders += 8;
+  const bases = i64x2.splat(base);
+  let large = i64x2.splat(0);
+  let any = i64x2.splat(0);
+  let left = count;
+  for (; left >= 2; left -= 2) {
+    const values = i64x2.sub(v128.load(src), bases);
+    large = v128.or(large, values);
+    any = v128.or(any, splitTwo(values, <f64>divisor, quotients, remainders));
+    src += 16;
+    quotients += 16;
+    remainders += 16;
   }
-  if (large >= EXACT) return -1;
-  return any != 0 ? 1 : 0;
+  if (left > 0) {
+    const last = load<i64>(src) - base;
+    const values = i64x2.replace_lane(i64x2.splat(0), 0, last);
+    large = v128.or(large, values);
+    any = v128.or(any, splitTwo(values, <f64>divisor, quotients, remainders));
+  }
+  if (<u64>(i64x2.extract_lane(large, 0) | i64x2.extract_lane(large, 1)) >= EXACT) return -1;
+  return v128.any_true(any) ? 1 : 0;
 }
 
 /** Puts values together again, over the quotients. */

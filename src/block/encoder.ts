@@ -32,6 +32,7 @@ import {
   OP_PACKED,
   type Plan,
 } from './plan.js';
+import { Sampler } from './sampler.js';
 import { type ColumnPlan, Selector } from './selector.js';
 import { SLACK } from './workspace.js';
 
@@ -157,7 +158,7 @@ export class BlockEncoder {
     this.#effort = effort;
     this.#columns = new ColumnEncoder(kernels, memory, map.workspace);
     this.#entropy = new EntropyEncoder(kernels, memory, map.workspace, zstd);
-    this.#selector = new Selector(kernels, memory, this.#columns, map.workspace, map.sampler);
+    this.#selector = new Selector(new Sampler(kernels, memory, this.#columns, map.workspace, map.sampler));
     this.#order = schema.table;
     const { columnTable, columns, presence, mostRecords } = map;
     const gathered = schema.table.map(({ offset, width, index }) => ({ offset, width, at: columns[index] }));

@@ -10,7 +10,7 @@ import {
   WINDOW_ALIGN,
 } from '../../assembly/layout.js';
 import { BLOCK_HEADER_BYTES, CHUNK_ENTRY_BYTES, LANE_RANGE_BYTES } from '../block/header.js';
-import { samplerBytes } from '../block/selector.js';
+import { samplerBytes } from '../block/sampler.js';
 import { layWorkspace, SLACK, type Workspace } from '../block/workspace.js';
 import { TapeError } from '../errors.js';
 import type { Schema } from '../schema.js';

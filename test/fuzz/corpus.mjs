@@ -2,8 +2,6 @@
 import { runtime } from 'ticktape/runtime';
 import {
   CONTROL,
-  CONTROL_FIELD_COUNT,
-  CONTROL_FIELDS,
   CONTROL_STATE,
   DRAIN_FILL,
   DRAIN_FULL,
@@ -12,6 +10,7 @@ import {
   LANE_HEADER_BYTES,
   TAPE_OPEN,
 } from '../../dist/assembly/layout.js';
+import { firstEffort } from '../../dist/src/block/effort.js';
 import { BlockEncoder } from '../../dist/src/block/encoder.js';
 import { Appender } from '../../dist/src/journal/appender.js';
 import { writeLaneHeader } from '../../dist/src/journal/lane.js';
@@ -33,7 +32,7 @@ import { planColumn, SHAPES, valueFor } from './shapes.mjs';
 export const zstd = await runtime.zstd();
 
 /** What a tape may be told of how to compress, the quick ones more often. @type {readonly any[]} */
-const COMPRESSIONS = ['off', 'off', 'off', { zstd: 1 }, { zstd: 1 }, { zstd: 19 }];
+const COMPRESSIONS = ['off', 'fast', 'fast', 'fast', 'fast', 'dense', { zstd: 1 }, { zstd: 19 }];
 
 const TAPE_ID = Uint8Array.from({ length: 16 }, (_, i) => 0xa0 + i);
 const EPOCH = 3;
@@ -44,8 +43,13 @@ const OTHER_KINDS = /** @type {(keyof typeof KINDS)[]} */ (Object.keys(KINDS).fi
 export function planSchema(dice, /** @type {number} */ number) {
   const kinds = Array.from({ length: Math.floor(20 * dice.unit() ** 1.5) }, () => dice.pick(OTHER_KINDS));
   if (number > 0) kinds[0] = OTHER_KINDS[number % OTHER_KINDS.length];
-  const fields = kinds.map((kind, i) => ({ name: `f${i}`, kind, scale: kind === 'decimal' ? dice.below(10) : 0 }));
-  fields.splice(dice.below(fields.length + 1), 0, { name: 'ts', kind: 'timestamp', scale: 0 });
+  const fields = kinds.map((kind, i) => ({
+    name: `f${i}`,
+    kind,
+    scale: kind === 'decimal' ? dice.below(10) : 0,
+    optional: dice.chance(0.15),
+  }));
+  fields.splice(dice.below(fields.length + 1), 0, { name: 'ts', kind: 'timestamp', scale: 0, optional: false });
   return defineSchema(`fuzz${number}`, ...fields);
 }
 
@@ -78,8 +82,7 @@ export function makeBlocks(schema, dice, /** @type {number} */ many) {
   const map = memoryMap(schema, sizes);
   if (map.totalBytes > MEMORY_BYTES) throw new Error(`a block of ${capacity} records needs ${map.totalBytes} bytes`);
   bytes.fill(0, CONTROL, map.totalBytes);
-  view.setUint32(CONTROL_FIELD_COUNT, schema.table.length, true);
-  writeFieldTable(schema, view, CONTROL_FIELDS);
+  writeFieldTable(schema, view);
   view.setInt32(CONTROL_STATE, TAPE_OPEN, true);
   const laneHeader = new Uint8Array(LANE_HEADER_BYTES);
   writeLaneHeader(laneHeader, TAPE_ID, schema, { epoch: EPOCH, lane: 0, capacity: map.ringBytes }, 0n);
@@ -93,7 +96,7 @@ export function makeBlocks(schema, dice, /** @type {number} */ many) {
     onFull: 'throw',
   });
   const append = /** @type {(...values: any[]) => number} */ (new Appender(schema, handle, () => 0n).append);
-  const encoder = new BlockEncoder(schema, kernels, memory, map, zstd, dice.pick(COMPRESSIONS));
+  const encoder = new BlockEncoder(schema, kernels, memory, map, zstd, firstEffort(dice.pick(COMPRESSIONS)));
 
   const plans = schema.fields.map(() => planColumn(dice));
   let from = 0n;
@@ -130,7 +133,8 @@ function appendRows(schema, plans, dice, /** @type {number} */ count, append) {
     const numbers = new Float64Array(count);
     SHAPES[plan.shape](dice, numbers, columns);
     columns.push(numbers);
-    return Array.from(numbers, (n) => valueFor(field, plan, dice, n));
+    const absent = field.optional ? dice.pick([0, 0.1, 0.5, 1]) : 0;
+    return Array.from(numbers, (n) => (absent > 0 && dice.chance(absent) ? null : valueFor(field, plan, dice, n)));
   });
   const row = new Array(values.length);
   for (let i = 0; i < count; i++) {

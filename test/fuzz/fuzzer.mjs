@@ -52,7 +52,7 @@ const HUGE_SHARE = 0.2;
 
 /** What a decoder's memory may have for a block: what it is made with, and then in proportion to what is decoded. */
 export const memoryBound = (/** @type {number} */ blockBytes, /** @type {number} */ count) =>
-  4 * 1024 ** 2 + 2 * blockBytes + 64 * count;
+  4 * 1024 ** 2 + 2 * blockBytes + 96 * count;
 
 const ARRAYS = {
   timestamp: BigInt64Array,
@@ -155,6 +155,7 @@ class Subject {
 /** @param {DecodedColumn} column */
 function digestOfColumn(column, /** @type {bigint} */ seed) {
   const parts = 'lengths' in column ? [column.lengths, column.bytes] : [column.values];
+  if (column.present !== null) parts.push(column.present);
   return parts.reduce(
     (digest, { buffer, byteOffset, byteLength }) => hash64(new Uint8Array(buffer, byteOffset, byteLength), digest),
     seed,
@@ -163,7 +164,10 @@ function digestOfColumn(column, /** @type {bigint} */ seed) {
 
 /** @param {PlacedField} field @param {DecodedColumn} column */
 function checkColumn(field, column, /** @type {number} */ count) {
-  const { name, kind } = field;
+  const { name, kind, optional } = field;
+  if (optional !== (column.present !== null) || (optional && column.present?.length !== count)) {
+    throw new Wrong(`${name} (${kind}) doesn't say which of its ${count} values are present`);
+  }
   if (isVarying(field)) {
     const { lengths, bytes } = /** @type {{ lengths: Uint32Array, bytes: Uint8Array }} */ (column);
     if (!(lengths instanceof Uint32Array) || !(bytes instanceof Uint8Array)) {
