@@ -15,6 +15,7 @@ import {
   u64,
 } from 'ticktape';
 import { describe, expect, test } from 'vitest';
+import { type Effort, PACKED } from '../../dist/src/block/effort.js';
 import {
   COMPRESSION_HUFFMAN,
   COMPRESSION_NONE,
@@ -35,21 +36,22 @@ const byTime = (schema: Schema, rows: readonly Value[][]): Value[][] => {
   return rows.toSorted((a, b) => (time(a) < time(b) ? -1 : Number(time(a) > time(b))));
 };
 
-const compressions: [string, Compression][] = [
-  ['no compression', 'off'],
-  ['fast', 'fast'],
-  ['dense', 'dense'],
-  ['zstd 1', { zstd: 1 }],
-  ['zstd 19', { zstd: 19 }],
+const compressions: [string, { compression?: Compression; effort?: Effort }][] = [
+  ['no compression', { compression: 'off' }],
+  ['the least under pressure', { effort: PACKED }],
+  ['fast', { compression: 'fast' }],
+  ['dense', { compression: 'dense' }],
+  ['zstd 1', { compression: { zstd: 1 } }],
+  ['zstd 19', { compression: { zstd: 19 } }],
 ];
 
-describe.each(compressions)('%s', (name, compression) => {
+describe.each(compressions)('%s', (name, options) => {
   const numRuns = name === 'zstd 19' || name === 'dense' ? 25 : 60;
 
   test('rows of any schema, there and back', () => {
     fc.assert(
       fc.property(recorded({ minLength: 1, maxLength: 40 }), ({ schema, rows }) => {
-        expectSameValues(schema, blockOf(schema, rows, { compression }), rows);
+        expectSameValues(schema, blockOf(schema, rows, options), rows);
       }),
       { numRuns },
     );
@@ -59,7 +61,7 @@ describe.each(compressions)('%s', (name, compression) => {
     fc.assert(
       fc.property(recorded({ minLength: 1, maxLength: 5 }, 6), fc.integer({ min: 129, max: 700 }), (made, count) => {
         const rows = Array.from({ length: count }, (_, i) => made.rows[i % made.rows.length]);
-        expectSameValues(made.schema, blockOf(made.schema, rows, { compression }), rows);
+        expectSameValues(made.schema, blockOf(made.schema, rows, options), rows);
       }),
       { numRuns: numRuns / 2.5 },
     );
@@ -68,7 +70,7 @@ describe.each(compressions)('%s', (name, compression) => {
   test('a block of one record', () => {
     fc.assert(
       fc.property(recorded({ minLength: 1, maxLength: 1 }), ({ schema, rows }) => {
-        expectSameValues(schema, blockOf(schema, rows, { compression }), rows);
+        expectSameValues(schema, blockOf(schema, rows, options), rows);
       }),
       { numRuns },
     );
@@ -108,7 +110,7 @@ describe.each(compressions)('%s', (name, compression) => {
         `S${i % 20}`,
         'x'.repeat(i % 50),
       ]);
-      expectSameValues(schema, blockOf(schema, rows, { compression }), rows);
+      expectSameValues(schema, blockOf(schema, rows, options), rows);
     }
   });
 });

@@ -2,7 +2,7 @@ import type { Compression, Schema } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
 import { expect } from 'vitest';
 import { BlockDecoder, DamagedBlock, type DecodedColumn } from '../../dist/src/block/decoder.js';
-import { firstEffort } from '../../dist/src/block/effort.js';
+import { type Effort, firstEffort } from '../../dist/src/block/effort.js';
 import { BlockEncoder } from '../../dist/src/block/encoder.js';
 import type { BlockHeader, LaneRange } from '../../dist/src/block/header.js';
 import { hash64 } from '../../dist/src/hash.js';
@@ -19,6 +19,8 @@ export interface Block {
 
 export interface BlockOptions extends BenchOptions {
   compression?: Compression;
+  /** Instead of the one that `compression` starts with. */
+  effort?: Effort;
 }
 
 /** Makes blocks of rows, one after another, as a flusher does. One at a time: the next one takes its memory over. */
@@ -28,11 +30,11 @@ export class BlockMaker {
   readonly #appenders: ReturnType<Bench['appender']>[];
 
   constructor(schema: Schema, options: BlockOptions = {}) {
-    const { lanes = 1, compression = 'off' } = options;
+    const { lanes = 1, compression = 'off', effort = firstEffort(compression) } = options;
     const bench = new Bench(schema, { ring: 261_632, ...options });
     this.#bench = bench;
     this.#appenders = Array.from({ length: lanes }, (_, lane) => bench.appender(lane));
-    this.encoder = new BlockEncoder(schema, bench.kernels, bench.memory, bench.map, zstd, firstEffort(compression));
+    this.encoder = new BlockEncoder(schema, bench.kernels, bench.memory, bench.map, zstd, effort);
   }
 
   /** One block of these rows, which go to the lanes in turn. */

@@ -33,8 +33,8 @@ const changesOf = (values: ArrayLike<bigint>) =>
 function inRuns(values: ArrayLike<bigint>, seed: number, longest: number): bigint[] {
   const next = noise(seed);
   let at = 0;
-  return Array.from({ length: values.length }, () => {
-    if (next() % longest === 0) at++;
+  return Array.from({ length: values.length }, (_, i) => {
+    if (i > 0 && next() % longest === 0) at++;
     return values[at];
   });
 }

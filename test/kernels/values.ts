@@ -1,9 +1,11 @@
 import fc from 'fast-check';
+import { noise, wrap } from '../helpers/numbers.js';
+
+export { noise, wrap };
 
 export const MIN = -(2n ** 63n);
 export const MAX = 2n ** 63n - 1n;
 export const int64 = fc.bigInt({ min: MIN, max: MAX });
-export const wrap = (value: bigint) => BigInt.asIntN(64, value);
 
 /** Values at which something in a kernel turns over, or its neighbour does. */
 export const EDGES: readonly bigint[] = [
@@ -38,15 +40,6 @@ export function column(length: number): fc.Arbitrary<bigint[]> {
     narrow,
     monotone,
   );
-}
-
-/** Whole numbers from 0 to 2^53 in an order that looks like none, always the same one. */
-export function noise(seed: number): () => number {
-  let state = BigInt(seed) + 0x9e3779b97f4a7c15n;
-  return () => {
-    state = BigInt.asUintN(64, state * 6364136223846793005n + 1442695040888963407n);
-    return Number((state ^ (state >> 29n)) >> 11n);
-  };
 }
 
 /** A long column, quicker than fast-check can make one: 128 values of this width, 128 of that. */
