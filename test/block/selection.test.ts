@@ -5,7 +5,7 @@ import { BlockDecoder } from '../../dist/src/block/decoder.js';
 import { DENSE, FAST, firstEffort, OFF, PACKED } from '../../dist/src/block/effort.js';
 import { OP_CONSTANT, parsePlan } from '../../dist/src/block/plan.js';
 import { type Block, BlockMaker, expectSameValues, zstd } from '../helpers/blocks.js';
-import { noise } from '../helpers/numbers.js';
+import { noise, wrap } from '../helpers/numbers.js';
 import type { Value } from '../helpers/records.js';
 
 const COUNT = 8192;
@@ -369,6 +369,7 @@ describe('columns that borrow', () => {
       const pair = next() % 4;
       if (i % 7 === 0) x = (next() % 1000) / 100;
       if (next() % 10 === 0) [bidSize, askSize] = [BigInt(next() % 10 ** 6), BigInt(next() % 10 ** 6)];
+      const bid = [bidSize, 5n, anything(), BigInt(i % 3)][moods[8]];
       return [
         ts,
         `S${which}`,
@@ -379,8 +380,8 @@ describe('columns that borrow', () => {
         [pair * 2, pair, next() % 256, 200][moods[5]],
         [pair * 60, 0, next() % 256, pair][moods[6]],
         [x, NaN, -0, next() / 2 ** 30][moods[7]],
-        [bidSize, 5n, anything(), BigInt(i % 3)][moods[8]],
-        [askSize, bidSize, anything(), -1n][moods[9]],
+        bid,
+        [askSize, wrap(bid + BigInt(next() % 3)), anything(), -1n][moods[9]],
       ];
     });
   }
