@@ -502,6 +502,7 @@ test('joined columns have one id a row, and both their values', () => {
     const ids = bytes.slice(encoder.ids, encoder.ids + count);
     const { known } = encoder;
     bytes.set(ids, LENT.ids);
+    kernels.firstRows(LENT.ids, count, known, LENT.rows);
     i64At(SOURCE, count).set(b);
     expect(encoder.encode(sameIds(LENDER), SOURCE, count, KIND_I64, lendersOf(known, count))).toBe(true);
     const read = parsePlan(encoder.plan.slice());
