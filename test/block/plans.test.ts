@@ -45,7 +45,14 @@ const room = (bytes: number) => {
   return at;
 };
 const SOURCE = room(8 * MOST);
-const LENT = { values: room(8 * MOST), mask: room(MOST), ids: room(MOST), table: room(2048), hash: room(16_384), rows: room(1024) };
+const LENT = {
+  values: room(8 * MOST),
+  mask: room(MOST),
+  ids: room(MOST),
+  table: room(2048),
+  hash: room(16_384),
+  rows: room(1024),
+};
 /** Where a chunk lies as it is read back. */
 const PACKED = room(20 * MOST);
 const SYMBOLS = room(10 * MOST);
