@@ -136,16 +136,15 @@ interface Presence {
  * A block in a file is mapped over a window of the memory, or read, but of either only the header and the chunks that are asked for.
  * What can happen to a mapped block, and what can't:
  *
- * - Its file is cut, or its disk fails. Touching such a page kills the process with SIGBUS, so pages are brought in by a system call
- *   first, which fails instead; then the block is read, and has the error that a read has. Left is a cut (or a page evicted from a disk
- *   that fails) between that call and the end of decoding, a fraction of a millisecond later. ticktape's writers never cut a block off
- *   that was whole: they cut a file once, to the end of the footer, which lies behind the last block and is longer than what kernels
- *   read past a chunk; recovery takes off blocks that a power cut tore. Who has other programs cut segments, or segments on a network
- *   drive, sets the option `read: 'copied'`.
- * - Its bytes change after their checksum was checked. Then the values are wrong; nothing else is. Kernels write by counts that come
- *   from the header, which is copied before it is checked, or that they load once. What they check in one pass and follow in a second
- *   one are the widths of packed values (`unpack`), tokens (`tokenBits`, `detokenize`) and masks (`maskCount`, `spread`): other ones
- *   there make them read elsewhere in this memory, or trap at its end, which is a DamagedBlock.
+ * - Its file is cut, or its disk fails. Touching such a page kills the process (SIGBUS), so pages are brought in by a system call first,
+ *   which fails instead; then the block is read, and has the error that a read has. Left is a cut, or an evicted page of a failing disk,
+ *   between that call and the end of decoding, about a millisecond later. ticktape's writers never cut off a block that was whole: they
+ *   cut a file once, to the end of the footer, which lies behind the last block and is longer than what kernels read past a chunk;
+ *   recovery takes off blocks that a power cut tore. Whose segments other programs cut, or a network drive has, sets `read: 'copied'`.
+ * - Its bytes change after their checksum was checked. Then values are wrong, and no more: kernels write by counts of the header, which
+ *   is copied before it is checked, or by ones that they load once. What is checked in one pass and followed in a second (widths in
+ *   `unpack`; tokens in `tokenBits` and `detokenize`; masks in `maskCount` and `spread`; `huffmanCount` and `huffmanDecode`) can make
+ *   them read elsewhere in this memory, or trap at its end, which is a DamagedBlock.
  */
 export class BlockDecoder {
   readonly #schema: Schema;
