@@ -4,7 +4,16 @@ export { keepChanges, keepWhere, maskCount, spread } from './codec/changes';
 export { fill } from './codec/constant';
 export { decimals, toDecimals, undecimals } from './codec/decimal';
 export { differences, sumDifferences, zigzag } from './codec/delta';
-export { dictionary, lookUp, packIds, pairIds, rangeDictionary, unpackIds, valuesOfIds } from './codec/dictionary';
+export {
+  dictionary,
+  firstRows,
+  lookUp,
+  packIds,
+  pairIds,
+  rangeDictionary,
+  unpackIds,
+  valuesInRows,
+} from './codec/dictionary';
 export { addConstant } from './codec/frame';
 export { groupDifferences, sumGroups } from './codec/group';
 export { huffmanCount, huffmanDecode, huffmanEncode, huffmanSize } from './codec/huffman';
@@ -13,7 +22,7 @@ export { expandMask, keepPresent, presenceMask, spreadPresent } from './codec/pr
 export { add, subtract } from './codec/reference';
 export { commonDivisor, join, split } from './codec/split';
 export { detokenize, tokenBits, tokenize } from './codec/tokens';
-export { minMax, narrow, widen } from './codec/widen';
+export { minMax, narrow, rangeOf, widen } from './codec/widen';
 export { append, appendStaged, countDrop, drain, probe, release, reserve } from './lane';
 export { distinct, intern } from './symbols';
 export { gatherColumns, gatherIndexed, gatherStrided, gatherVarying, isConstant, move } from './transpose';

@@ -51,6 +51,7 @@ export interface Kernels {
   ): number;
   widen(source: number, kind: number, count: number, out: number): void;
   narrow(source: number, kind: number, count: number, out: number): number;
+  rangeOf(values: number, kind: number, count: number, out: number): void;
   minMax(source: number, count: number, unsigned: number, out: number): void;
   presenceMask(column: number, count: number, bit: number, out: number): void;
   expandMask(mask: number, count: number, out: number): number;
@@ -90,7 +91,8 @@ export interface Kernels {
   dictionary(source: number, count: number, ids: number, values: number, scratch: number): number;
   rangeDictionary(source: number, count: number, least: bigint, ids: number, values: number, scratch: number): number;
   pairIds(a: number, b: number, count: number, others: number, scratch: number, out: number): number;
-  valuesOfIds(ids: number, count: number, source: number, values: number): void;
+  firstRows(ids: number, count: number, known: number, rows: number): void;
+  valuesInRows(source: number, rows: number, known: number, values: number): void;
   packIds(ids: number, count: number, width: number, out: number): void;
   unpackIds(ids: number, width: number, count: number, out: number): void;
   lookUp(ids: number, width: number, count: number, values: number, known: number, out: number): number;

@@ -27,6 +27,8 @@ export interface ReadOptions {
   readOnly: true;
   /** Where the journal is, if not in a storage directory. */
   journal?: string;
+  /** As of a tape that is written. */
+  read?: TapeOptions['read'];
 }
 
 /**
@@ -48,7 +50,7 @@ export async function openTape<F extends Fields>(
 }
 
 async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOptions): Promise<TapeReader<F>> {
-  const { storage, journal } = resolveOptions(options);
+  const { storage, journal, read } = resolveOptions(options);
   const found = survey(storage, journal);
   if (found.tapeId === null) {
     throw new TapeError('NOT_FOUND', `${found.directories.join(', ')}: no tape there`, { path: found.directories[0] });
@@ -57,7 +59,7 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
   const catalog = new Catalog(found.directories, found.roster?.skipped);
   catalog.refresh(found.tapeId);
   checkSegmentSchemas(schema, catalog);
-  return new TapeReader(schema, new TapeBlocks(schema, found.tapeId, catalog, await runtime.zstd()));
+  return new TapeReader(schema, new TapeBlocks(schema, found.tapeId, catalog, await runtime.zstd(), mapperFor(read)));
 }
 
 async function openWriter<F extends Fields>(schema: Schema<F>, options: ResolvedOptions): Promise<Tape<F>> {
@@ -165,7 +167,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
       survey: found,
       journal,
       flusher,
-      blocks: new TapeBlocks(schema, tapeId, catalog, zstd),
+      blocks: new TapeBlocks(schema, tapeId, catalog, zstd, mapper === null ? null : mapperFor(options.read)),
       recovery,
       lock,
       giveBackSequences(records) {
@@ -220,6 +222,17 @@ function chooseMapper({ journalMode, onWarning }: ResolvedOptions): Mapper | nul
       `the journal is buffered, so a process that is killed loses its last milliseconds: ${(error as Error).message}`,
     );
     return null;
+  }
+}
+
+/** Of segments that are read; null where they are copied, be it for want of a mapper: results are the same. */
+function mapperFor(read: ResolvedOptions['read']): Mapper | null {
+  if (read === 'copied') return null;
+  try {
+    return runtime.mapper();
+  } catch (error) {
+    if (error instanceof TapeError && error.code === 'UNSUPPORTED') return null;
+    throw error;
   }
 }
 

@@ -28,6 +28,11 @@ export interface TapeOptions {
   journal?: string;
   /** `auto` maps the lanes' files and falls back to `buffered` with a warning; the others insist. */
   journalMode?: 'auto' | 'mapped' | 'buffered';
+  /**
+   * `mapped`: scans map segments, where files can be mapped. `copied`: they read them, for segments that other programs cut meanwhile
+   * or that lie on a network drive, where a mapping can kill the process. With a buffered journal nothing is mapped. Default `mapped`.
+   */
+  read?: 'mapped' | 'copied';
   /** Default `adaptive`. */
   compression?: Compression;
   /** Default `wait`. */
@@ -86,6 +91,7 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
     redundancy: whole('redundancy', options.redundancy, Math.min(2, storage.length), 1, storage.length),
     capacity: whole('capacity', options.capacity, 10_000, 16, 1_000_000),
     journalMode: oneOf('journalMode', options.journalMode, ['auto', 'mapped', 'buffered']),
+    read: oneOf('read', options.read, ['mapped', 'copied']),
     onFull: oneOf('onFull', options.onFull, ['wait', 'drop', 'throw']),
     durability: oneOf('durability', options.durability, ['process', 'disk']),
     syncIntervalMs: whole('syncIntervalMs', options.syncIntervalMs, 1000, 0, 86_400_000),
@@ -107,6 +113,7 @@ const KNOWN = new Set<string>([
   'capacity',
   'journal',
   'journalMode',
+  'read',
   'compression',
   'onFull',
   'durability',

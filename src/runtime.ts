@@ -6,6 +6,17 @@ export interface FileMapping {
   unmap(): void;
 }
 
+/** A file mapped over a window of a shared memory to be read: a store there traps or kills the process. */
+export interface FileView {
+  /**
+   * Brings the pages of `length` bytes from `from` (both within the view) in, to be read at memory speed, and no others. `false`: they
+   * can't be read, as the file was cut or its disk fails; to load from them would kill the process (SIGBUS).
+   */
+  bringIn(from: number, length: number): boolean;
+  /** Puts plain zeroed memory in the window's place. Idempotent. */
+  unmap(): void;
+}
+
 /** Memory-mapped files. */
 export interface Mapper {
   /**
@@ -14,6 +25,12 @@ export interface Mapper {
    * @throws TapeError `IO`
    */
   map(path: string, memory: WebAssembly.Memory, offset: number, length: number, fileOffset: number): FileMapping;
+  /**
+   * The same to read alone, of a file that need not be writable. `length`: any; what follows the file's end on its last page reads as
+   * zeros. After an error plain memory is there.
+   * @throws TapeError `IO`; `UNSUPPORTED` where the system can't bring pages in without a signal where they can't be read
+   */
+  view(path: string, memory: WebAssembly.Memory, offset: number, length: number, fileOffset: number): FileView;
 }
 
 /** An exclusive lock that the operating system drops when its holder dies. */

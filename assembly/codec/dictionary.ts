@@ -88,11 +88,21 @@ export function pairIds(a: usize, b: usize, count: u32, others: u32, scratch: us
   return <i32>known;
 }
 
-/** The value that each id stands for in this column, where equal ids come with equal values. */
-export function valuesOfIds(ids: usize, count: u32, src: usize, values: usize): void {
-  for (let i: u32 = 0; i < count; i++) {
-    store<u64>(values + (<usize>load<u8>(ids + i) << 3), load<u64>(src));
-    src += 8;
+/** The row (u32) in which each of the `known` ids, all of which come, comes first. */
+export function firstRows(ids: usize, count: u32, known: u32, rows: usize): void {
+  memory.fill(rows, 0xff, <usize>known << 2);
+  for (let i: u32 = 0; i < count && known > 0; i++) {
+    const at = rows + (<usize>load<u8>(ids + i) << 2);
+    if (load<i32>(at) >= 0) continue;
+    store<u32>(at, i);
+    known--;
+  }
+}
+
+/** The values in these rows (u32): what ids stand for in a column, where equal ids come with equal values. */
+export function valuesInRows(src: usize, rows: usize, known: u32, values: usize): void {
+  for (let i: u32 = 0; i < known; i++) {
+    store<u64>(values + (<usize>i << 3), load<u64>(src + (<usize>load<u32>(rows + (<usize>i << 2)) << 3)));
   }
 }
 

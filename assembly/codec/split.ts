@@ -12,15 +12,21 @@ const TWO_TO_52: f64 = 4503599627370496;
 /** Stores two quotients and remainders, or (`both` false, a constant) the first; answers the remainders. */
 // @ts-ignore: decorator
 @inline
-function splitTwo(values: v128, divisor: f64, quotients: usize, remainders: usize, both: bool): v128 {
+function splitTwo(
+  values: v128,
+  divisors: v128,
+  reciprocals: v128,
+  quotients: usize,
+  remainders: usize,
+  both: bool,
+): v128 {
   const exponents = i64x2.splat(EXPONENT);
   const shift = f64x2.splat(TWO_TO_52);
-  const divisors = f64x2.splat(divisor);
   const ones = f64x2.splat(1);
   const kept = v128.and(values, i64x2.splat(<i64>(EXACT - 1)));
   const whole = f64x2.sub(v128.or(kept, exponents), shift);
   // A multiplication by the reciprocal, off by one at most, and set right: SIMD has no 64-bit division.
-  let quotient = f64x2.floor(f64x2.mul(whole, f64x2.splat(1 / divisor)));
+  let quotient = f64x2.floor(f64x2.mul(whole, reciprocals));
   let remainder = f64x2.sub(whole, f64x2.mul(quotient, divisors));
   const under = f64x2.lt(remainder, f64x2.splat(0));
   quotient = f64x2.sub(quotient, v128.and(under, ones));
@@ -46,13 +52,15 @@ function splitTwo(values: v128, divisor: f64, quotients: usize, remainders: usiz
  */
 export function split(src: usize, count: u32, base: i64, divisor: i64, quotients: usize, remainders: usize): i32 {
   const bases = i64x2.splat(base);
+  const divisors = f64x2.splat(<f64>divisor);
+  const reciprocals = f64x2.splat(1 / <f64>divisor);
   let large = i64x2.splat(0);
   let any = i64x2.splat(0);
   let left = count;
   for (; left >= 2; left -= 2) {
     const values = i64x2.sub(v128.load(src), bases);
     large = v128.or(large, values);
-    any = v128.or(any, splitTwo(values, <f64>divisor, quotients, remainders, true));
+    any = v128.or(any, splitTwo(values, divisors, reciprocals, quotients, remainders, true));
     src += 16;
     quotients += 16;
     remainders += 16;
@@ -61,7 +69,7 @@ export function split(src: usize, count: u32, base: i64, divisor: i64, quotients
     const last = load<i64>(src) - base;
     const values = i64x2.replace_lane(i64x2.splat(0), 0, last);
     large = v128.or(large, values);
-    any = v128.or(any, splitTwo(values, <f64>divisor, quotients, remainders, false));
+    any = v128.or(any, splitTwo(values, divisors, reciprocals, quotients, remainders, false));
   }
   if (<u64>(i64x2.extract_lane(large, 0) | i64x2.extract_lane(large, 1)) >= EXACT) return -1;
   return v128.any_true(any) ? 1 : 0;

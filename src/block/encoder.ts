@@ -5,7 +5,7 @@ import { readSymbol } from '../journal/symbols.js';
 import type { Kernels } from '../kernels.js';
 import type { Zstd } from '../runtime.js';
 import { isVarying, type PlacedField, type Schema } from '../schema.js';
-import { ColumnEncoder, type Lenders } from './column-encoder.js';
+import { ColumnEncoder, type Lenders, type ValueRange } from './column-encoder.js';
 import type { Effort } from './effort.js';
 import { EntropyEncoder } from './entropy.js';
 import {
@@ -86,8 +86,8 @@ const CONSTANT: Plan = { op: OP_CONSTANT };
 const PACKED: Plan = { op: OP_PACKED };
 const PACKED_DELTA: Plan = { op: OP_DELTA, child: PACKED };
 
-/** The column of a varying field's lengths. */
-const lengthsOf = (field: PlacedField): PlacedField => ({ ...field, kindNumber: KIND_U32 });
+/** Of the column that a field has in blocks: a varying one, of its lengths. */
+const kindOf = (field: PlacedField): number => (isVarying(field) ? KIND_U32 : field.kindNumber);
 
 /** Turns the rows in a tape's row buffer into a block in its block buffer. */
 export class BlockEncoder {
@@ -128,7 +128,7 @@ export class BlockEncoder {
   #reviewAfter = FIRST_REVIEW_BLOCKS;
   /** Masks and ids of this block's chunks that others borrow, by field. */
   readonly #masks = new Map<number, number>();
-  readonly #ids = new Map<number, { at: number; known: number }>();
+  readonly #ids = new Map<number, { at: number; known: number; firstRows: number }>();
   #count = 0;
   /** Values that optional fields have in this block. */
   readonly #present = new Map<number, number>();
@@ -138,7 +138,9 @@ export class BlockEncoder {
     values: (index) => this.#lendValues(index),
     mask: (field) => this.#masks.get(field) ?? 0,
     ids: (field) => this.#ids.get(field)?.at ?? 0,
+    range: (index) => this.#rangeOf(this.#fieldOf(index)),
     known: (field) => this.#ids.get(field)?.known ?? 0,
+    firstRows: (field) => this.#ids.get(field)?.firstRows ?? 0,
   };
 
   constructor(
@@ -265,7 +267,7 @@ export class BlockEncoder {
   #choose(count: number): void {
     const reason = this.#reasonToChoose(count);
     if (reason === '') return;
-    const columns = this.#schema.table.map((field) => (isVarying(field) ? lengthsOf(field) : field));
+    const columns = this.#schema.table.map((field) => ({ ...field, kindNumber: kindOf(field) }));
     this.#plans = this.#selector.select(
       columns.map((field) => ({ field, at: this.#map.columns[field.index], count: this.#countOf(field) })),
     );
@@ -364,17 +366,28 @@ export class BlockEncoder {
     return mask;
   }
 
-  /** Points to the column as i64 (floats: their bits), which may be at `out`. */
-  #widened(field: PlacedField, out: number): number {
+  /** Points to the first values of the column as i64 (floats: their bits), which may be at `out`. */
+  #widened(field: PlacedField, out: number, count = this.#countOf(field)): number {
     const column = this.#map.columns[field.index];
     if (field.width === 8) return column;
-    this.#kernels.widen(column, isVarying(field) ? KIND_U32 : field.kindNumber, this.#countOf(field), out);
+    this.#kernels.widen(column, kindOf(field), count, out);
     return out;
   }
 
   #lendValues(index: number): number {
-    const field = this.#schema.table.find((candidate) => candidate.index === index)!;
-    return this.#widened(field, this.#map.workspace.vectors[1]);
+    return this.#widened(this.#fieldOf(index), this.#map.workspace.vectors[1]);
+  }
+
+  #fieldOf(index: number): PlacedField {
+    return this.#schema.table.find((candidate) => candidate.index === index)!;
+  }
+
+  /** Least and greatest of a column that has values, as i64. */
+  #rangeOf(field: PlacedField): ValueRange {
+    const { columns, workspace } = this.#map;
+    const at = workspace.tableA;
+    this.#kernels.rangeOf(columns[field.index], kindOf(field), this.#countOf(field), at);
+    return { least: this.#view.getBigInt64(at, true), greatest: this.#view.getBigInt64(at + 8, true) };
   }
 
   /** The chunk of a fixed-width field, or of the lengths of a varying one. */
@@ -383,42 +396,45 @@ export class BlockEncoder {
     const count = this.#countOf(field);
     const column = columns[field.index];
     const rawBytes = count * field.width;
-    const kind = isVarying(field) ? KIND_U32 : field.kindNumber;
-    // What others borrow has to be there.
+    const kind = kindOf(field);
+    // What others borrow has to be there; of another constant column one value is enough.
     const isConstant =
       count > 0 && !this.#lending.has(field.index) && this.#kernels.isConstant(column, field.width, count) === 1;
-    // Of a constant column one value is enough.
-    const seen = isConstant ? 1 : count;
-    let wide = column;
-    if (field.width < 8) {
-      wide = workspace.vectors[0];
-      this.#kernels.widen(column, kind, seen, wide);
-    }
-    this.#kernels.minMax(wide, seen, kind === KIND_U64 ? 1 : 0, workspace.tableA);
-    const range = {
-      least: this.#view.getBigInt64(workspace.tableA, true),
-      greatest: this.#view.getBigInt64(workspace.tableA + 8, true),
-    };
+    const wide = this.#widened(field, workspace.vectors[0], isConstant ? 1 : count);
+    const range = count === 0 ? null : this.#rangeOf(field);
     const isFloat = kind === KIND_F64 || kind === KIND_F32;
-    const hasRange = !isFloat && field.kind !== 'symbol' && !isVarying(field) && count > 0;
-    const plan = count === 0 ? null : this.#code(field, kind, wide, count, isConstant);
+    const hasRange = !isFloat && field.kind !== 'symbol' && !isVarying(field);
+    const shown = hasRange && range !== null ? this.#shownRange(field, range, count) : null;
+    const plan = range === null ? null : this.#code(field, wide, count, range, isConstant);
     if (plan !== null) {
-      const entry = this.#closePlan(field, rawBytes, hasRange ? range : null);
+      const entry = this.#closePlan(field, rawBytes, shown);
       if (entry !== null) {
         this.#keep(field, plan);
         return entry;
       }
     }
     this.#kernels.move(this.#map.block + this.#free, column, rawBytes);
-    return this.#close(field, 0, rawBytes, hasRange ? range : null);
+    return this.#close(field, 0, rawBytes, shown);
+  }
+
+  /** As the header has it: of a u64 field as u64. */
+  #shownRange({ kindNumber, index }: PlacedField, range: ValueRange, count: number): ValueRange {
+    if (kindNumber !== KIND_U64 || range.least >= 0n) return range;
+    const { columns, workspace } = this.#map;
+    this.#kernels.minMax(columns[index], count, 1, workspace.tableA);
+    return {
+      least: this.#view.getBigInt64(workspace.tableA, true),
+      greatest: this.#view.getBigInt64(workspace.tableA + 8, true),
+    };
   }
 
   /** Codes the column by the best plan known that suits it; null where it is best left as it is. */
-  #code(field: PlacedField, kind: number, wide: number, count: number, isConstant: boolean): Plan | null {
+  #code(field: PlacedField, wide: number, count: number, range: ValueRange, isConstant: boolean): Plan | null {
     const encode = (plan: Plan) => {
       // Decimals are looked for among the floats themselves.
-      const source = plan.op === OP_DECIMAL ? this.#map.columns[field.index] : wide;
-      return this.#columns.encode(plan, source, count, kind, this.#lenders);
+      return plan.op === OP_DECIMAL
+        ? this.#columns.encode(plan, this.#map.columns[field.index], count, kindOf(field), this.#lenders)
+        : this.#columns.encode(plan, wide, count, kindOf(field), this.#lenders, range);
     };
     if (isConstant) {
       encode(CONSTANT);
@@ -451,8 +467,10 @@ export class BlockEncoder {
       this.#kernels.move(at, workspace.symbols, (this.#count + 7) >> 3);
       this.#masks.set(field.index, at);
     } else if (plan.op === OP_DICTIONARY) {
-      this.#kernels.move(at, this.#columns.ids, this.#count);
-      this.#ids.set(field.index, { at, known: this.#columns.known });
+      const { ids, known, firstRows } = this.#columns;
+      this.#kernels.move(at, ids, this.#count);
+      this.#kernels.move(workspace.firstRows[kept], firstRows, 4 * known);
+      this.#ids.set(field.index, { at, known, firstRows: workspace.firstRows[kept] });
     }
   }
 

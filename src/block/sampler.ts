@@ -1,7 +1,7 @@
 import { KIND_F32, KIND_F64 } from '../../assembly/layout.js';
 import type { Kernels } from '../kernels.js';
 import type { PlacedField } from '../schema.js';
-import type { ColumnEncoder, Lenders } from './column-encoder.js';
+import type { ColumnEncoder, Lenders, ValueRange } from './column-encoder.js';
 import { OP_DECIMAL, type Plan } from './plan.js';
 import { SLACK, type Workspace } from './workspace.js';
 
@@ -124,25 +124,29 @@ export class Sampler {
 
   /** Lends from the samples themselves. */
   #lenders(count: number): Lenders {
-    const values = (field: number) => this.#columns.find((column) => column.field.index === field)!.values;
-    const { streams, hash, tableA, vectors } = this.#space;
+    const find = (field: number) => this.#columns.find((column) => column.field.index === field)!;
+    const { streams, hash, tableA, vectors, firstRows } = this.#space;
     let known = 0;
     return {
-      values,
+      values: (field) => find(field).values,
       mask: (field) => {
-        this.#kernels.keepChanges(values(field), count, streams[0], vectors[0]);
+        this.#kernels.keepChanges(find(field).values, count, streams[0], vectors[0]);
         return streams[0];
       },
+      range: (field) => this.range(find(field)),
       ids: (field) => {
-        known = this.#kernels.dictionary(values(field), count, streams[0], tableA, hash);
-        return known < 0 ? 0 : streams[0];
+        known = this.#kernels.dictionary(find(field).values, count, streams[0], tableA, hash);
+        if (known < 0) return 0;
+        this.#kernels.firstRows(streams[0], count, known, firstRows[0]);
+        return streams[0];
       },
       known: () => known,
+      firstRows: () => firstRows[0],
     };
   }
 
   /** Least and greatest value of the sample. */
-  range({ values, count }: Sampled): { least: bigint; greatest: bigint } {
+  range({ values, count }: Sampled): ValueRange {
     const { tableA } = this.#space;
     this.#kernels.minMax(values, count, 0, tableA);
     return { least: this.#view.getBigInt64(tableA, true), greatest: this.#view.getBigInt64(tableA + 8, true) };

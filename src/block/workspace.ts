@@ -1,4 +1,4 @@
-import { DICTIONARY_SLOTS, HUFFMAN_SCRATCH_BYTES } from '../../assembly/layout.js';
+import { DICTIONARY_SLOTS, HUFFMAN_SCRATCH_BYTES, MAX_DICTIONARY } from '../../assembly/layout.js';
 
 /** Kernels may read and write this far past the last value. */
 export const SLACK = 64;
@@ -14,6 +14,8 @@ export interface Workspace {
   capacity: number;
   vectors: number[];
   streams: number[];
+  /** For the ids in each stream, the rows (u32) in which they come first. */
+  firstRows: number[];
   /** Symbols of a chunk before the entropy stage, and behind it. */
   symbols: number;
   symbolsEnd: number;
@@ -48,12 +50,14 @@ export function layWorkspace(start: number, capacity: number, encodes: boolean):
   const packedBytes = encodes ? 18 * capacity + 8192 : 0;
   const vectors = Array.from({ length: VECTORS }, () => take(8 * capacity));
   const streams = Array.from({ length: STREAMS }, () => take(capacity));
+  const firstRows = streams.map(() => take(4 * MAX_DICTIONARY));
   const symbols = take(symbolBytes);
   const packed = take(packedBytes);
   return {
     capacity,
     vectors,
     streams,
+    firstRows,
     symbols,
     symbolsEnd: symbols + symbolBytes,
     packed,

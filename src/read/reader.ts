@@ -1,7 +1,8 @@
-import { BlockDecoder, DamagedBlock } from '../block/decoder.js';
+import { WINDOW_ALIGN } from '../../assembly/layout.js';
+import { BlockDecoder, DamagedBlock, type Windows } from '../block/decoder.js';
 import type { BlockHeader } from '../block/header.js';
 import { TapeError } from '../errors.js';
-import type { Zstd } from '../runtime.js';
+import type { Mapper, Zstd } from '../runtime.js';
 import type { Fields, PlacedField, Schema } from '../schema.js';
 import type { BlockCopy, Catalog, CatalogBlock } from '../segment/catalog.js';
 import { SegmentReader } from '../segment/reader.js';
@@ -39,6 +40,16 @@ export interface Verdict {
 /** How many segment files a reader keeps open. */
 const OPEN_FILES = 32;
 
+/** Bytes of all windows together, and of one at most: a hundred blocks and more, so that one is seldom moved on. */
+const WINDOWS_BYTES = 256 * 1024 ** 2;
+const MOST_WINDOW_BYTES = 16 * 1024 ** 2;
+
+/** A window for each storage node, since one block after another lies on another one. */
+function windowsFor(storageNodes: number, mapper: Mapper): Windows {
+  const bytes = Math.min(MOST_WINDOW_BYTES, Math.floor(WINDOWS_BYTES / storageNodes / WINDOW_ALIGN) * WINDOW_ALIGN);
+  return { mapper, count: storageNodes, bytes };
+}
+
 /** Reads the blocks of a tape from its storage nodes, also while another thread or process writes them. */
 export class TapeBlocks<F extends Fields> {
   /** Copies that could not be read so far. */
@@ -49,11 +60,13 @@ export class TapeBlocks<F extends Fields> {
   readonly #decoder: BlockDecoder;
   readonly #files = new Map<string, SegmentReader>();
 
-  constructor(schema: Schema<F>, tapeId: Uint8Array | null, catalog: Catalog, zstd: Zstd) {
+  /** `mapper`: null where segments are to be read. */
+  constructor(schema: Schema<F>, tapeId: Uint8Array | null, catalog: Catalog, zstd: Zstd, mapper: Mapper | null) {
     this.#schema = schema;
     this.#tapeId = tapeId;
     this.#catalog = catalog;
-    this.#decoder = new BlockDecoder(schema, zstd);
+    const windows = mapper === null ? null : windowsFor(catalog.directories.length, mapper);
+    this.#decoder = new BlockDecoder(schema, zstd, windows);
   }
 
   /** All blocks there are now, none missing between them. @throws TapeError `BLOCK_MISSING` */
@@ -97,6 +110,7 @@ export class TapeBlocks<F extends Fields> {
         const times = whole ? null : (this.#decoder.column(header, time) as { values: BigInt64Array }).values;
         const rows = selectRows(header.count, times, options, symbols);
         if (rows?.length === 0) return null;
+        this.#decoder.prepare(header, fields);
         const columns = Object.fromEntries(
           fields.map((field) => [
             field.name,
@@ -140,7 +154,14 @@ export class TapeBlocks<F extends Fields> {
 
   #tryCopy<T>(block: CatalogBlock, copy: BlockCopy, use: (header: BlockHeader) => T): T | DamagedBlock {
     try {
-      return use(this.#file(copy.path).readBlock(this.#decoder, copy.offset, block));
+      const file = this.#file(copy.path);
+      const { blockBytes, count } = block;
+      // Before room is made for what is not there.
+      if (copy.offset + blockBytes > file.fileBytes) throw new DamagedBlock('the file is cut');
+      return this.#decoder.read(file, { offset: copy.offset, blockBytes, count }, copy.storage, (header) => {
+        if (header.checksum !== block.headerChecksum) throw new DamagedBlock('another block lies there');
+        return use(header);
+      });
     } catch (error) {
       const unreadable = error instanceof TapeError || (error as NodeJS.ErrnoException).syscall !== undefined;
       if (!(error instanceof DamagedBlock) && !unreadable) throw error;
@@ -152,10 +173,13 @@ export class TapeBlocks<F extends Fields> {
   }
 
   #file(path: string): SegmentReader {
-    const known = this.#files.get(path);
-    if (known !== undefined) return known;
-    if (this.#files.size >= OPEN_FILES) this.close();
-    const reader = new SegmentReader(path);
+    let reader = this.#files.get(path);
+    // The one used last goes to the end.
+    if (reader !== undefined) this.#files.delete(path);
+    else {
+      if (this.#files.size >= OPEN_FILES) this.#closeOldest();
+      reader = new SegmentReader(path);
+    }
     this.#files.set(path, reader);
     return reader;
   }
@@ -191,7 +215,15 @@ export class TapeBlocks<F extends Fields> {
     return verdict;
   }
 
+  #closeOldest(): void {
+    const [[path, reader]] = this.#files;
+    this.#decoder.release(reader);
+    reader.close();
+    this.#files.delete(path);
+  }
+
   close(): void {
+    this.#decoder.release();
     for (const reader of this.#files.values()) reader.close();
     this.#files.clear();
   }

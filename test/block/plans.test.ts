@@ -45,7 +45,14 @@ const room = (bytes: number) => {
   return at;
 };
 const SOURCE = room(8 * MOST);
-const LENT = { values: room(8 * MOST), mask: room(MOST), ids: room(MOST), table: room(2048), hash: room(16_384) };
+const LENT = {
+  values: room(8 * MOST),
+  mask: room(MOST),
+  ids: room(MOST),
+  table: room(2048),
+  hash: room(16_384),
+  rows: room(1024),
+};
 /** Where a chunk lies as it is read back. */
 const PACKED = room(20 * MOST);
 const SYMBOLS = room(10 * MOST);
@@ -67,14 +74,23 @@ function lend(values: BigInt64Array): number {
   const count = values.length;
   i64At(LENT.values, count).set(values);
   kernels.keepChanges(LENT.values, count, LENT.mask, space.vectors[0]);
-  return Math.max(kernels.dictionary(LENT.values, count, LENT.ids, LENT.table, LENT.hash), 0);
+  const known = Math.max(kernels.dictionary(LENT.values, count, LENT.ids, LENT.table, LENT.hash), 0);
+  kernels.firstRows(LENT.ids, count, known, LENT.rows);
+  return known;
 }
 
-const lendersOf = (known: number): Lenders => ({
+const rangeOf = (values: BigInt64Array) => ({
+  least: values.reduce((a, b) => (b < a ? b : a)),
+  greatest: values.reduce((a, b) => (b > a ? b : a)),
+});
+
+const lendersOf = (known: number, count: number): Lenders => ({
   values: (field) => (field === LENDER ? LENT.values : 0),
   mask: (field) => (field === LENDER ? LENT.mask : 0),
   ids: (field) => (field === LENDER && known > 0 ? LENT.ids : 0),
   known: () => known,
+  range: () => rangeOf(i64At(LENT.values, count)),
+  firstRows: () => LENT.rows,
 });
 
 /** That the steps read are those of the plan; of values that are all the same some become a constant. */
@@ -99,7 +115,7 @@ function passes(plan: Plan, values: BigInt64Array, other: BigInt64Array, kind: n
   if (kind === KIND_F32) new Int32Array(memory.buffer, SOURCE, count).set(Array.from(values, Number));
   else i64At(SOURCE, count).set(values);
   const before = bytes.slice(SOURCE, SOURCE + 8 * count);
-  const suits = encoder.encode(plan, SOURCE, count, kind, lendersOf(known));
+  const suits = encoder.encode(plan, SOURCE, count, kind, lendersOf(known, count));
   if (!Buffer.from(before).equals(bytes.slice(SOURCE, SOURCE + 8 * count))) expect.fail('the values were changed');
   if (!suits) return false;
 
@@ -493,8 +509,9 @@ test('joined columns have one id a row, and both their values', () => {
     const ids = bytes.slice(encoder.ids, encoder.ids + count);
     const { known } = encoder;
     bytes.set(ids, LENT.ids);
+    kernels.firstRows(LENT.ids, count, known, LENT.rows);
     i64At(SOURCE, count).set(b);
-    expect(encoder.encode(sameIds(LENDER), SOURCE, count, KIND_I64, lendersOf(known))).toBe(true);
+    expect(encoder.encode(sameIds(LENDER), SOURCE, count, KIND_I64, lendersOf(known, count))).toBe(true);
     const read = parsePlan(encoder.plan.slice());
     if (typeof read === 'string') throw new Error(read);
     const { packed, symbols, vectors } = space;

@@ -18,6 +18,7 @@ const VALUES: Record<Exclude<keyof TapeOptions, 'storage'>, { good: unknown[]; b
   capacity: { good: [16, 17], bad: [15, 0, 1_000_001, ...NOT_WHOLE] },
   journal: { good: [], bad: NONSENSE.filter((value) => value !== 'x') },
   journalMode: { good: ['auto', 'mapped', 'buffered'], bad: ['Auto', ...NONSENSE] },
+  read: { good: ['mapped', 'copied'], bad: ['Mapped', 'auto', ...NONSENSE] },
   compression: {
     good: ['off', 'adaptive', 'fast', 'dense', { zstd: 1 }, { zstd: 19 }],
     bad: ['zstd', 'packed', 'Fast', 3, { zstd: 0 }, { zstd: 20 }, { zstd: 1.5 }, { zstd: '1' }, true],
