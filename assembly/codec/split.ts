@@ -25,12 +25,10 @@ function splitTwo(
   const ones = f64x2.splat(1);
   const kept = v128.and(values, i64x2.splat(<i64>(EXACT - 1)));
   const whole = f64x2.sub(v128.or(kept, exponents), shift);
-  // A multiplication by the reciprocal, off by one at most, and set right: SIMD has no 64-bit division.
+  // A multiplication by the reciprocal, as SIMD has no 64-bit division. It may come out one less, not more: below 2^52 the product
+  // is nearer to the quotient than 1 / divisor.
   let quotient = f64x2.floor(f64x2.mul(whole, reciprocals));
   let remainder = f64x2.sub(whole, f64x2.mul(quotient, divisors));
-  const under = f64x2.lt(remainder, f64x2.splat(0));
-  quotient = f64x2.sub(quotient, v128.and(under, ones));
-  remainder = f64x2.add(remainder, v128.and(under, divisors));
   const over = f64x2.ge(remainder, divisors);
   quotient = f64x2.add(quotient, v128.and(over, ones));
   remainder = f64x2.sub(remainder, v128.and(over, divisors));

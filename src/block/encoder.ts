@@ -1,10 +1,11 @@
-import { DRAIN_FILL, DRAIN_ROWS, KIND_F32, KIND_F64, KIND_U32, KIND_U64 } from '../../assembly/layout.js';
-import { assert, TapeError } from '../errors.js';
+import { DRAIN_FILL, DRAIN_ROWS, KIND_F32, KIND_F64, KIND_SYMBOL, KIND_U64 } from '../../assembly/layout.js';
+import { assert } from '../errors.js';
 import type { MemoryMap } from '../journal/memory-map.js';
 import { readSymbol } from '../journal/symbols.js';
 import type { Kernels } from '../kernels.js';
 import type { Zstd } from '../runtime.js';
 import { isVarying, type PlacedField, type Schema } from '../schema.js';
+import { BlockColumns, kindOf, OWN_STREAMS } from './block-columns.js';
 import { ColumnEncoder, type Lenders, type ValueRange } from './column-encoder.js';
 import type { Effort } from './effort.js';
 import { EntropyEncoder } from './entropy.js';
@@ -21,20 +22,10 @@ import {
   encodeBlockHeader,
   type LaneRange,
 } from './header.js';
-import {
-  borrowedField,
-  describePlan,
-  OP_CHANGES,
-  OP_CONSTANT,
-  OP_DECIMAL,
-  OP_DELTA,
-  OP_DICTIONARY,
-  OP_PACKED,
-  type Plan,
-} from './plan.js';
-import { Sampler } from './sampler.js';
-import { type ColumnPlan, Selector } from './selector.js';
-import { SLACK } from './workspace.js';
+import { OP_CHANGES, OP_CONSTANT, OP_DECIMAL, OP_DELTA, OP_DICTIONARY, OP_PACKED, type Plan } from './plan.js';
+import { PlanKeeper } from './plan-keeper.js';
+import { type BlockColumn, Sampler } from './sampler.js';
+import { Selector } from './selector.js';
 
 /** What the encoder is told of the block that it makes. */
 export interface BlockOrigin {
@@ -59,19 +50,6 @@ export interface EncoderChoice {
   columns: ColumnChoice[];
 }
 
-/**
- * Plans are looked for again after so many blocks: soon, as the first block of a session is seldom like the rest, then each time after
- * four times as many, up to the most. Where bytes a record drift, after a quarter of that, but not before the earliest: choosing costs as
- * much as some five blocks.
- */
-const FIRST_REVIEW_BLOCKS = 1;
-const MOST_REVIEW_BLOCKS = 256;
-const EARLIEST_DRIFT_BLOCKS = 16;
-/** Drift: a column's bytes a record more or less than after the choice, as a share of them and of the whole record's. */
-const DRIFT = 1 / 8;
-const DRIFT_FLOOR = 1 / 64;
-/** Blocks so many times the size of the one that plans were found for want others. */
-const GROWTH = 4;
 /** Bytes of a varying field are left alone for so many blocks where zstd didn't take an eighth off. */
 const TRY_AGAIN_BLOCKS = 15;
 const PAYS_SHIFT = 3;
@@ -79,29 +57,24 @@ const LEAST_ZSTD_BYTES = 64;
 /** Bytes of a varying field from which on they go through zstd's streaming API. */
 const LARGE_BYTES = 4 * 1024 ** 2;
 
-/** Streams at the end of the workspace that are not lent: two of the column encoder, and one of presence. */
-const OWN_STREAMS = 3;
-
 const CONSTANT: Plan = { op: OP_CONSTANT };
 const PACKED: Plan = { op: OP_PACKED };
 const PACKED_DELTA: Plan = { op: OP_DELTA, child: PACKED };
 
-/** Of the column that a field has in blocks: a varying one, of its lengths. */
-const kindOf = (field: PlacedField): number => (isVarying(field) ? KIND_U32 : field.kindNumber);
-
 /** Turns the rows in a tape's row buffer into a block in its block buffer. */
 export class BlockEncoder {
   #effort: Effort;
-  #choiceVersion = 0;
+  #effortVersion = 0;
   readonly #schema: Schema;
   readonly #kernels: Kernels;
   readonly #map: MemoryMap;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #zstd: Zstd;
-  readonly #columns: ColumnEncoder;
+  readonly #columns: BlockColumns;
+  readonly #plans: PlanKeeper;
+  readonly #coder: ColumnEncoder;
   readonly #entropy: EntropyEncoder;
-  readonly #selector: Selector;
   /** Where in #map.block the next chunk goes. */
   #free = 0;
   /** A symbol never changes once it has an id. */
@@ -110,35 +83,14 @@ export class BlockEncoder {
   readonly #largeFrames = new Map<number, Uint8Array>();
   /** By field: blocks for which its bytes are left uncompressed without trying. */
   readonly #unpaying = new Map<number, number>();
-
-  /** By field. */
-  #plans = new Map<number, ColumnPlan>();
-  /** Bytes a record of each field's chunk after plans were chosen. */
-  readonly #bytesThen = new Map<number, number>();
-  /** Fields that others borrow from. */
-  #lending = new Set<number>();
-  /** Fields whose plan did not suit a block since. */
-  readonly #unfit = new Set<number>();
-  /** Fields in the order of their chunks: those that lend before those that borrow. */
-  #order: readonly PlacedField[];
-  #reason = 'no block yet';
-  #blocksSince = 0;
-  #countThen = 0;
-  #drifted = false;
-  #reviewAfter = FIRST_REVIEW_BLOCKS;
   /** Masks and ids of this block's chunks that others borrow, by field. */
   readonly #masks = new Map<number, number>();
   readonly #ids = new Map<number, { at: number; known: number; firstRows: number }>();
-  #count = 0;
-  /** Values that optional fields have in this block. */
-  readonly #present = new Map<number, number>();
-  /** Columns that are gathered, presence bytes among them. */
-  readonly #gathered: number;
   readonly #lenders: Lenders = {
-    values: (index) => this.#lendValues(index),
+    values: (index) => this.#columns.widened(this.#fieldOf(index), this.#map.workspace.vectors[1]),
+    range: (index) => this.#columns.rangeOf(this.#fieldOf(index)),
     mask: (field) => this.#masks.get(field) ?? 0,
     ids: (field) => this.#ids.get(field)?.at ?? 0,
-    range: (index) => this.#rangeOf(this.#fieldOf(index)),
     known: (field) => this.#ids.get(field)?.known ?? 0,
     firstRows: (field) => this.#ids.get(field)?.firstRows ?? 0,
   };
@@ -158,22 +110,11 @@ export class BlockEncoder {
     this.#view = new DataView(memory.buffer);
     this.#zstd = zstd;
     this.#effort = effort;
-    this.#columns = new ColumnEncoder(kernels, memory, map.workspace);
+    this.#columns = new BlockColumns(schema, kernels, memory, map);
+    this.#coder = new ColumnEncoder(kernels, memory, map.workspace);
     this.#entropy = new EntropyEncoder(kernels, memory, map.workspace, zstd);
-    this.#selector = new Selector(new Sampler(kernels, memory, this.#columns, map.workspace, map.sampler));
-    this.#order = schema.table;
-    const { columnTable, columns, presence, mostRecords } = map;
-    const gathered = schema.table.map(({ offset, width, index }) => ({ offset, width, at: columns[index] }));
-    for (let byte = 0; byte < schema.presence.bytes; byte++) {
-      const at = presence + byte * (mostRecords + SLACK);
-      gathered.push({ offset: schema.presence.offset + byte, width: 1, at });
-    }
-    gathered.forEach(({ offset, width, at }, i) => {
-      this.#view.setUint32(columnTable + 12 * i, offset, true);
-      this.#view.setUint32(columnTable + 12 * i + 4, width, true);
-      this.#view.setUint32(columnTable + 12 * i + 8, at, true);
-    });
-    this.#gathered = gathered.length;
+    const sampler = new Sampler(kernels, memory, this.#coder, map.workspace, map.sampler);
+    this.#plans = new PlanKeeper(new Selector(sampler), schema.table);
     schema.varying.forEach(({ offset }, i) => {
       this.#view.setUint32(map.lengthOffsets + 4 * i, offset, true);
     });
@@ -187,52 +128,45 @@ export class BlockEncoder {
   set effort(effort: Effort) {
     if (effort === this.#effort) return;
     this.#effort = effort;
-    this.#choiceVersion++;
-    this.#bytesThen.clear();
+    this.#effortVersion++;
+    this.#plans.forgetBytes();
   }
 
   /** Another number whenever `choice` has changed. */
   get choiceVersion(): number {
-    return this.#choiceVersion;
+    return this.#effortVersion + this.#plans.version;
   }
 
   /** How columns are coded at present, and why. */
   get choice(): EncoderChoice {
     return {
       effort: this.#effort.name,
-      planReason: this.#reason,
-      columns: this.#schema.fields.map(({ name }, i) => {
-        if (!this.#effort.selects) return { field: name, plan: 'packed' };
-        const plan = this.#planOf(i);
-        return { field: name, plan: plan === null ? 'plain' : describePlan(plan) };
-      }),
+      planReason: this.#plans.reason,
+      columns: this.#schema.fields.map(({ name }, i) => ({
+        field: name,
+        plan: this.#effort.selects ? this.#plans.describe(i) : 'packed',
+      })),
     };
   }
 
-  /** The plan of a field; null for plain values. */
-  #planOf(field: number): Plan | null {
-    const chosen = this.#plans.get(field);
-    if (chosen === undefined) return null;
-    return this.#unfit.has(field) ? chosen.otherwise : chosen.plan;
+  #fieldOf(index: number): PlacedField {
+    return this.#schema.table.find((field) => field.index === index)!;
   }
 
   /** The block of all rows in the row buffer, as a view that holds until the next call. */
   encode(origin: BlockOrigin): { header: BlockHeader; bytes: Uint8Array } {
     const { block, drainState, rows } = this.#map;
-    const count = this.#view.getUint32(drainState + DRAIN_ROWS, true);
-    assert(count > 0, 'a block has records');
-    this.#count = count;
-    this.#gather(count);
+    const count = this.#columns.gather();
     const symbols = this.#symbolsOf();
     const { fields, varying, optionals } = this.#schema;
     const chunkCount = fields.length + varying.length + optionals.length;
     const headerBytes = blockHeaderBytes(origin.laneRanges.length, chunkCount, symbols);
     this.#free = headerBytes;
-    if (this.#effort.selects) this.#choose(count);
+    if (this.#effort.selects) this.#plans.review(() => this.#sampled(), count, this.#effort.reviews);
     this.#masks.clear();
     this.#ids.clear();
     const chunks: ChunkEntry[] = [];
-    for (const field of this.#order) {
+    for (const field of this.#plans.order) {
       chunks.push(this.#values(field));
       const which = varying.indexOf(field);
       if (which >= 0) chunks.push(this.#varying(field, which, count));
@@ -256,98 +190,22 @@ export class BlockEncoder {
     assert(encoded.length === headerBytes, 'a block header is as long as foretold');
     this.#bytes.set(encoded, block);
     this.#largeFrames.clear();
-    this.#watch(chunks, count);
+    if (this.#effort.selects) this.#plans.watch(chunks, count, this.#free);
     const checksum = this.#view.getBigUint64(block + headerBytes - 8, true);
     return { header: { ...header, checksum }, bytes: this.#bytes.subarray(block, block + this.#free) };
   }
 
-  // ---- choosing --------------------------------------------------------------------------------------------------------
-
-  /** Looks for plans where there are none yet, or where those there are may no longer be the best. */
-  #choose(count: number): void {
-    const reason = this.#reasonToChoose(count);
-    if (reason === '') return;
-    const columns = this.#schema.table.map((field) => ({ ...field, kindNumber: kindOf(field) }));
-    this.#plans = this.#selector.select(
-      columns.map((field) => ({ field, at: this.#map.columns[field.index], count: this.#countOf(field) })),
-    );
-    const lender = (index: number) => {
-      const { plan } = this.#plans.get(index)!;
-      return plan === null ? -1 : borrowedField(plan);
-    };
-    const borrows = ({ index }: PlacedField) => lender(index) >= 0;
-    this.#lending = new Set(Array.from(this.#plans.keys(), lender));
-    const { table } = this.#schema;
-    this.#order = [...table.filter((field) => !borrows(field)), ...table.filter(borrows)];
-    this.#reason = reason;
-    this.#choiceVersion++;
-    this.#blocksSince = 0;
-    this.#countThen = count;
-    this.#bytesThen.clear();
-    this.#unfit.clear();
-    this.#drifted = false;
-    if (reason !== 'first block') this.#reviewAfter = Math.min(4 * this.#reviewAfter, MOST_REVIEW_BLOCKS);
-  }
-
-  #reasonToChoose(count: number): string {
-    if (this.#plans.size === 0) return 'first block';
-    if (count >= GROWTH * this.#countThen) return 'larger blocks';
-    if (this.#blocksSince >= this.#reviewAfter * this.#effort.reviews) return 'review';
-    const earliest = Math.max(EARLIEST_DRIFT_BLOCKS, this.#reviewAfter / 4);
-    if (this.#blocksSince < earliest * this.#effort.reviews) return '';
-    if (this.#unfit.size > 0) return 'a plan no longer fits';
-    return this.#drifted ? 'drift' : '';
-  }
-
-  /** Notes where a column's bytes a record move away from what they were when its plan was chosen. */
-  #watch(chunks: readonly ChunkEntry[], count: number): void {
-    this.#blocksSince++;
-    // Bytes tell of the data only among blocks that were made alike.
-    if (!this.#effort.selects || count * 2 < this.#countThen) return;
-    for (const { field, part, storedBytes } of chunks) {
-      if (part !== 0) continue;
-      const recordBytes = storedBytes / count;
-      const then = this.#bytesThen.get(field);
-      if (then === undefined) this.#bytesThen.set(field, recordBytes);
-      else if (Math.abs(recordBytes - then) > DRIFT * then + DRIFT_FLOOR * (this.#free / count)) this.#drifted = true;
-    }
-  }
-
-  // ---- columns -----------------------------------------------------------------------------------------------------------
-
-  /** Rows to columns, of optional fields the values that are present. */
-  #gather(count: number): void {
-    const { rows, rowIndex, columnTable } = this.#map;
-    const { recordBytes, varying } = this.#schema;
-    const indexed = varying.length > 0;
-    const from = indexed ? rowIndex : rows;
-    this.#kernels.gatherColumns(from, recordBytes, indexed ? 1 : 0, count, columnTable, this.#gathered);
-    for (const field of this.#schema.optionals) {
-      const at = this.#map.columns[field.index];
-      const kept = this.#kernels.keepPresent(at, field.width, this.#presenceMask(field), count, at);
-      this.#present.set(field.index, kept);
-    }
-  }
-
-  /** Values of the field in this block. */
-  #countOf({ index, optional }: PlacedField): number {
-    return optional ? this.#present.get(index)! : this.#count;
+  /** What plans are found by. */
+  #sampled(): BlockColumn[] {
+    return this.#schema.table.map((field) => ({
+      field: { ...field, kindNumber: kindOf(field) },
+      at: this.#columns.at(field),
+      count: this.#columns.countOf(field),
+    }));
   }
 
   #symbolsOf(): BlockSymbol[] {
-    const { columns, seenSymbols, symbolCapacity, workspace } = this.#map;
-    const [found] = workspace.vectors;
-    const ids = new Set<number>();
-    for (const field of this.#schema.table) {
-      if (field.kind !== 'symbol') continue;
-      const count = this.#countOf(field);
-      const distinct = this.#kernels.distinct(columns[field.index], count, seenSymbols, symbolCapacity, found);
-      if (distinct < 0) {
-        throw new TapeError('CORRUPT', `a record holds an unknown symbol in ${field.name}`, { field: field.name });
-      }
-      for (let i = 0; i < distinct; i++) ids.add(this.#view.getUint32(found + 4 * i, true));
-    }
-    return Array.from(ids, (id) => {
+    return Array.from(this.#columns.symbolIds(), (id) => {
       const known = this.#symbols[id];
       if (known !== undefined) return known;
       const bytes = readSymbol(this.#bytes, id);
@@ -357,85 +215,46 @@ export class BlockEncoder {
     });
   }
 
-  /** Points to the mask of the rows that have a value of an optional field. */
-  #presenceMask({ presenceBit }: PlacedField): number {
-    const { presence, mostRecords, workspace } = this.#map;
-    const mask = workspace.streams[workspace.streams.length - OWN_STREAMS];
-    const bytes = presence + (presenceBit >> 3) * (mostRecords + SLACK);
-    this.#kernels.presenceMask(bytes, this.#count, presenceBit & 7, mask);
-    return mask;
-  }
-
-  /** Points to the first values of the column as i64 (floats: their bits), which may be at `out`. */
-  #widened(field: PlacedField, out: number, count = this.#countOf(field)): number {
-    const column = this.#map.columns[field.index];
-    if (field.width === 8) return column;
-    this.#kernels.widen(column, kindOf(field), count, out);
-    return out;
-  }
-
-  #lendValues(index: number): number {
-    return this.#widened(this.#fieldOf(index), this.#map.workspace.vectors[1]);
-  }
-
-  #fieldOf(index: number): PlacedField {
-    return this.#schema.table.find((candidate) => candidate.index === index)!;
-  }
-
-  /** Least and greatest of a column that has values, as i64. */
-  #rangeOf(field: PlacedField): ValueRange {
-    const { columns, workspace } = this.#map;
-    const at = workspace.tableA;
-    this.#kernels.rangeOf(columns[field.index], kindOf(field), this.#countOf(field), at);
-    return { least: this.#view.getBigInt64(at, true), greatest: this.#view.getBigInt64(at + 8, true) };
-  }
-
   /** The chunk of a fixed-width field, or of the lengths of a varying one. */
   #values(field: PlacedField): ChunkEntry {
-    const { columns, workspace } = this.#map;
-    const count = this.#countOf(field);
-    const column = columns[field.index];
+    const { block, workspace } = this.#map;
+    const count = this.#columns.countOf(field);
+    const column = this.#columns.at(field);
     const rawBytes = count * field.width;
-    const kind = kindOf(field);
-    // What others borrow has to be there; of another constant column one value is enough.
+    const range = count === 0 ? null : this.#columns.rangeOf(field);
+    const shown = range === null ? null : this.#shownRange(field, range);
+    // What others borrow has to be there.
     const isConstant =
-      count > 0 && !this.#lending.has(field.index) && this.#kernels.isConstant(column, field.width, count) === 1;
-    const wide = this.#widened(field, workspace.vectors[0], isConstant ? 1 : count);
-    const range = count === 0 ? null : this.#rangeOf(field);
-    const isFloat = kind === KIND_F64 || kind === KIND_F32;
-    const hasRange = !isFloat && field.kind !== 'symbol' && !isVarying(field);
-    const shown = hasRange && range !== null ? this.#shownRange(field, range, count) : null;
-    const plan = range === null ? null : this.#code(field, wide, count, range, isConstant);
+      count > 0 && !this.#plans.lends(field) && this.#kernels.isConstant(column, field.width, count) === 1;
+    // Of a constant column one value is enough.
+    const wide = this.#columns.widened(field, workspace.vectors[0], isConstant ? 1 : count);
+    const plan = range === null ? null : this.#code(field, wide, range, isConstant);
     if (plan !== null) {
       const entry = this.#closePlan(field, rawBytes, shown);
       if (entry !== null) {
-        this.#keep(field, plan);
+        this.#keep(field, plan, count);
         return entry;
       }
     }
-    this.#kernels.move(this.#map.block + this.#free, column, rawBytes);
+    this.#kernels.move(block + this.#free, column, rawBytes);
     return this.#close(field, 0, rawBytes, shown);
   }
 
-  /** As the header has it: of a u64 field as u64. */
-  #shownRange({ kindNumber, index }: PlacedField, range: ValueRange, count: number): ValueRange {
-    if (kindNumber !== KIND_U64 || range.least >= 0n) return range;
-    const { columns, workspace } = this.#map;
-    this.#kernels.minMax(columns[index], count, 1, workspace.tableA);
-    return {
-      least: this.#view.getBigInt64(workspace.tableA, true),
-      greatest: this.#view.getBigInt64(workspace.tableA + 8, true),
-    };
+  /** As the header has it: null for kinds that have no order, of a u64 field as u64. */
+  #shownRange(field: PlacedField, range: ValueRange): ValueRange | null {
+    const kind = field.kindNumber;
+    if (kind === KIND_F64 || kind === KIND_F32 || kind === KIND_SYMBOL || isVarying(field)) return null;
+    return kind === KIND_U64 && range.least < 0n ? this.#columns.unsignedRangeOf(field) : range;
   }
 
   /** Codes the column by the best plan known that suits it; null where it is best left as it is. */
-  #code(field: PlacedField, wide: number, count: number, range: ValueRange, isConstant: boolean): Plan | null {
-    const encode = (plan: Plan) => {
+  #code(field: PlacedField, wide: number, range: ValueRange, isConstant: boolean): Plan | null {
+    const count = this.#columns.countOf(field);
+    const encode = (plan: Plan) =>
       // Decimals are looked for among the floats themselves.
-      return plan.op === OP_DECIMAL
-        ? this.#columns.encode(plan, this.#map.columns[field.index], count, kindOf(field), this.#lenders)
-        : this.#columns.encode(plan, wide, count, kindOf(field), this.#lenders, range);
-    };
+      plan.op === OP_DECIMAL
+        ? this.#coder.encode(plan, this.#columns.at(field), count, kindOf(field), this.#lenders)
+        : this.#coder.encode(plan, wide, count, kindOf(field), this.#lenders, range);
     if (isConstant) {
       encode(CONSTANT);
       return CONSTANT;
@@ -449,26 +268,24 @@ export class BlockEncoder {
       return plan;
     }
     for (;;) {
-      const plan = this.#planOf(field.index);
+      const plan = this.#plans.planOf(field.index);
       if (plan === null || encode(plan)) return plan;
-      assert(!this.#unfit.has(field.index), 'the plan for a block that no other suits does suit it');
-      this.#unfit.add(field.index);
-      this.#choiceVersion++;
+      assert(this.#plans.misfit(field), 'the plan for a block that no other suits does suit it');
     }
   }
 
   /** Keeps what other chunks of the block borrow of the one just made. */
-  #keep(field: PlacedField, plan: Plan): void {
+  #keep(field: PlacedField, plan: Plan, count: number): void {
     const { workspace } = this.#map;
     const kept = this.#masks.size + this.#ids.size;
-    if (!this.#lending.has(field.index) || kept >= workspace.streams.length - OWN_STREAMS) return;
+    if (!this.#plans.lends(field) || kept >= workspace.streams.length - OWN_STREAMS) return;
     const at = workspace.streams[kept];
     if (plan.op === OP_CHANGES) {
-      this.#kernels.move(at, workspace.symbols, (this.#count + 7) >> 3);
+      this.#kernels.move(at, workspace.symbols, (count + 7) >> 3);
       this.#masks.set(field.index, at);
     } else if (plan.op === OP_DICTIONARY) {
-      const { ids, known, firstRows } = this.#columns;
-      this.#kernels.move(at, ids, this.#count);
+      const { ids, known, firstRows } = this.#coder;
+      this.#kernels.move(at, ids, count);
       this.#kernels.move(workspace.firstRows[kept], firstRows, 4 * known);
       this.#ids.set(field.index, { at, known, firstRows: workspace.firstRows[kept] });
     }
@@ -477,7 +294,7 @@ export class BlockEncoder {
   /** Puts the column that was coded last at the free end and enters it; null where its values are shorter as they are. */
   #closePlan(field: PlacedField, rawBytes: number, range: ChunkEntry['range']): ChunkEntry | null {
     const { block, workspace } = this.#map;
-    const { plan, packedBytes, symbolBytes, segments } = this.#columns;
+    const { plan, packedBytes, symbolBytes, segments } = this.#coder;
     const coded = this.#entropy.encode(segments, this.#effort.entropy);
     const openBytes = 2 + plan.length + packedBytes;
     const storedBytes = openBytes + coded.bytes;
@@ -516,7 +333,7 @@ export class BlockEncoder {
   #presence(field: PlacedField, count: number): ChunkEntry {
     const { block, workspace } = this.#map;
     const maskBytes = (count + 7) >> 3;
-    const mask = this.#presenceMask(field);
+    const mask = this.#columns.presenceMask(field);
     this.#kernels.move(workspace.symbols, mask, maskBytes);
     const coded = this.#entropy.encode([maskBytes], this.#effort.entropy);
     this.#kernels.move(block + this.#free, coded.at, coded.bytes);

@@ -128,7 +128,8 @@ export function parsePlan(bytes: Uint8Array): Step | string {
   let at = 0;
   let steps = 0;
   let borrows = 0;
-  function parse(top: boolean): Step | string {
+  /** `whole`: the step has as many values as the chunk. */
+  function parse(top: boolean, whole: boolean): Step | string {
     if (at >= bytes.length) return 'its plan is cut';
     if (++steps > MAX_STEPS) return `its plan has more than ${MAX_STEPS} steps`;
     const op = bytes[at++];
@@ -167,16 +168,17 @@ export function parsePlan(bytes: Uint8Array): Step | string {
     if (op === OP_CHANGES_OF || op === OP_REFERENCE || op === OP_GROUP_DELTA || op === OP_SAME_IDS) {
       step.field = view.getUint16(from, true);
       if (++borrows > 1) return 'its plan borrows twice';
+      if (!whole) return 'its plan borrows for some of its values';
     }
     if (step.zigzag > 1) return 'its plan has a flag out of range';
     for (let i = 0; i < CHILDREN[op]; i++) {
-      const child = parse(false);
+      const child = parse(false, whole && op !== OP_CHANGES && op !== OP_CHANGES_OF);
       if (typeof child === 'string') return child;
       step.children.push(child);
     }
     return step;
   }
-  const plan = parse(true);
+  const plan = parse(true, true);
   if (typeof plan === 'string') return plan;
   return at === bytes.length ? plan : 'its plan is longer than its steps';
 }

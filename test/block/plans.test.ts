@@ -690,6 +690,15 @@ describe('parsePlan', () => {
     expect(parse(...step.split(0, 2, wide, tokens))).toMatch(/more than 16 steps/);
   });
 
+  test('borrowing behind a mask, where there are fewer values than the lender has', () => {
+    const tokens = [OP_TOKENS];
+    for (const above of [[OP_CHANGES], [8, 1, 0]]) {
+      expect(parse(...above, 10, 1, 0, ...tokens)).toMatch(/borrows/);
+      expect(parse(...above, OP_DELTA, 0, ...new Array(8).fill(0), 11, 1, 0, 0, ...tokens)).toMatch(/borrows/);
+    }
+    expect(parse(10, 1, 0, OP_CHANGES, ...tokens)).toMatchObject({ op: 10 });
+  });
+
   test('borrowing twice', () => {
     const borrowing = [
       step.changesOf(1, tokens),
