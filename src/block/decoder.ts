@@ -12,16 +12,13 @@ import {
   KIND_U16,
   KIND_U32,
   KIND_U64,
-  WINDOW_ALIGN,
 } from '../../assembly/layout.js';
-import { TapeError } from '../errors.js';
-import { instantiateKernels, type Kernels, sharedMemory } from '../kernels.js';
-import type { Mapper, Zstd } from '../runtime.js';
+import type { Zstd } from '../runtime.js';
 import { isVarying, type PlacedField, type Schema } from '../schema.js';
-import { ColumnDecoder } from './column-decoder.js';
+import { BlockRoom, type Memory, type PlacedBlock, type Windows } from './block-room.js';
 import { DamagedBlock } from './damaged.js';
 import { decodeSymbols, unzip } from './entropy.js';
-import { type BlockFile, FileWindow } from './file-window.js';
+import type { BlockFile } from './file-window.js';
 import {
   type BlockHeader,
   type ChunkEntry,
@@ -33,7 +30,6 @@ import {
   MAX_BLOCK_BYTES,
   peekHeaderBytes,
 } from './header.js';
-import { piecesOf } from './pieces.js';
 import {
   borrowedBy,
   OP_CHANGES,
@@ -44,7 +40,7 @@ import {
   parsePlan,
   type Step,
 } from './plan.js';
-import { layWorkspace, mostSymbols, SLACK, type Workspace } from './workspace.js';
+import { mostSymbols } from './workspace.js';
 
 /** Values of a fixed-width field; symbols as ids. */
 export type Values =
@@ -85,42 +81,8 @@ const ARRAYS: Record<number, { width: number; make: (buffer: ArrayBuffer) => Val
   [KIND_U8]: { width: 1, make: (buffer) => new Uint8Array(buffer) },
 };
 
-const SCRATCH = 2 * WINDOW_ALIGN;
-/** Blocks are mostly of one size: room for so many records at first. */
-const FIRST_CAPACITY = 10_000;
-const FIRST_BLOCK_BYTES = 1024 ** 2;
-
 /** Header bytes that are brought in at first; later what the last block's header had and some. */
 const FIRST_HEADER_BYTES = 1024;
-
-/** How blocks are mapped: through so many windows, each of so many bytes (a multiple of 64 KiB). */
-export interface Windows {
-  mapper: Mapper;
-  count: number;
-  bytes: number;
-}
-
-/** A block in a file. */
-export interface PlacedBlock {
-  offset: number;
-  blockBytes: number;
-  count: number;
-}
-
-/** What a decoder has for its blocks; it gets another one for a larger block. */
-interface Room {
-  kernels: Kernels;
-  bytes: Uint8Array;
-  space: Workspace;
-  columns: ColumnDecoder;
-  /** Where a block that isn't mapped lies, and how long it may be. */
-  block: number;
-  blockCapacity: number;
-  windows: FileWindow[];
-}
-
-/** A mapped block can't be read through its window. */
-class Unreadable extends Error {}
 
 /** Of an optional field's values. */
 interface Presence {
@@ -132,37 +94,11 @@ interface Presence {
 
 /**
  * Decodes blocks, one at a time, in a memory of its own that grows with the largest. Trusts no length before it is checked.
- *
- * A block in a file is mapped over a window of the memory, or read, but of either only the header and the chunks that are asked for.
- * What can happen to a mapped block, and what can't:
- *
- * - Its file is cut, or its disk fails. Touching such a page kills the process (SIGBUS), so pages are brought in by a system call first,
- *   which fails instead; then the block is read, and has the error that a read has. Left is a cut, or an evicted page of a failing disk,
- *   between that call and the end of decoding, about a millisecond later. ticktape's writers never cut off a block that was whole: they
- *   cut a file once, to the end of the footer, which lies behind the last block and is longer than what kernels read past a chunk;
- *   recovery takes off blocks that a power cut tore. Whose segments other programs cut, or a network drive has, sets `read: 'copied'`.
- * - Its bytes change after their checksum was checked. Then values are wrong, and no more: kernels write by counts of the header, which
- *   is copied before it is checked, or by ones that they load once. What is checked in one pass and followed in a second (widths in
- *   `unpack`; tokens in `tokenBits` and `detokenize`; masks in `maskCount` and `spread`; `huffmanCount` and `huffmanDecode`) can make
- *   them read elsewhere in this memory, or trap at its end, which is a DamagedBlock.
  */
 export class BlockDecoder {
   readonly #schema: Schema;
   readonly #zstd: Zstd;
-  readonly #windows: Windows | null;
-  /** Files that could not be mapped, or not be read where they were. */
-  readonly #unmapped = new WeakSet<BlockFile>();
-  #room: Room | null = null;
-  #count = 0;
-  #blockBytes = 0;
-  /** Pointer to the block. */
-  #block = 0;
-  /** The file that the block is read from, as its parts are asked for; null of one that is all there, or mapped. */
-  #file: { file: BlockFile; offset: number } | null = null;
-  /** The window that the block is mapped over. */
-  #window: FileWindow | null = null;
-  /** Offsets of the chunks that were brought in. */
-  readonly #present = new Set<number>();
+  readonly #room: BlockRoom;
   #headerBytes = FIRST_HEADER_BYTES;
   /** Fields whose values others were found to borrow: worth keeping when they are decoded for themselves. */
   readonly #lends = new Set<number>();
@@ -174,15 +110,13 @@ export class BlockDecoder {
   constructor(schema: Schema, zstd: Zstd, windows: Windows | null = null) {
     this.#schema = schema;
     this.#zstd = zstd;
-    this.#windows = windows;
+    this.#room = new BlockRoom(windows);
   }
 
   /** Room to read a block of `blockBytes` and `count` records into; it holds until the next call. */
   room(blockBytes: number, count: number): Uint8Array {
-    this.#begin(blockBytes, count);
-    const { bytes, block } = this.#fit(blockBytes, count);
-    this.#block = block;
-    return bytes.subarray(block, block + blockBytes);
+    this.#forget();
+    return this.#room.take(blockBytes, count);
   }
 
   /**
@@ -191,103 +125,24 @@ export class BlockDecoder {
    * @throws DamagedBlock; what `file.readInto` throws
    */
   read<T>(file: BlockFile, placed: PlacedBlock, which: number, use: (header: BlockHeader) => T): T {
-    if (this.#map(file, placed, which)) {
-      try {
-        return use(this.header());
-      } catch (error) {
-        if (!(error instanceof Unreadable)) throw error;
-        this.release(file);
-        this.#unmapped.add(file);
-      }
-    }
-    this.room(placed.blockBytes, placed.count);
-    this.#file = { file, offset: placed.offset };
-    return use(this.header());
-  }
-
-  #map(file: BlockFile, { offset, blockBytes, count }: PlacedBlock, which: number): boolean {
-    if (this.#windows === null || this.#unmapped.has(file)) return false;
-    this.#begin(blockBytes, count);
-    const window = this.#fit(0, count).windows[which % this.#windows.count];
-    try {
-      this.#block = window.show(file, offset, blockBytes);
-    } catch (error) {
-      if (!(error instanceof TapeError)) throw error;
-      // Reading it says what is the matter, if anything is.
-      this.#unmapped.add(file);
-      return false;
-    }
-    if (this.#block < 0) return false;
-    this.#window = window;
-    return true;
-  }
-
-  #begin(blockBytes: number, count: number): void {
-    this.#count = count;
-    this.#blockBytes = blockBytes;
-    this.#file = null;
-    this.#window = null;
-    this.#present.clear();
-    this.#values.clear();
-    this.#streams.clear();
-  }
-
-  /** A memory with room for the block. */
-  #fit(blockBytes: number, count: number): Room {
-    const old = this.#room;
-    if (old !== null && count <= old.space.capacity && blockBytes <= old.blockCapacity) return old;
-    this.release();
-    const capacity = Math.max(count, old?.space.capacity ?? FIRST_CAPACITY);
-    const blockCapacity = Math.max(blockBytes, old?.blockCapacity ?? FIRST_BLOCK_BYTES);
-    const space = layWorkspace(SCRATCH, capacity, false);
-    const firstWindow = Math.ceil((space.end + blockCapacity + SLACK) / WINDOW_ALIGN) * WINDOW_ALIGN;
-    const { mapper = null, count: windowCount = 0, bytes: windowBytes = 0 } = this.#windows ?? {};
-    // Kernels read past the end of a window too.
-    const stride = windowBytes + WINDOW_ALIGN;
-    const memory = sharedMemory(firstWindow + windowCount * stride);
-    const kernels = instantiateKernels(memory);
-    const room = {
-      kernels,
-      bytes: new Uint8Array(memory.buffer),
-      space,
-      columns: new ColumnDecoder(kernels, space),
-      block: space.end,
-      blockCapacity,
-      windows: Array.from(
-        { length: windowCount },
-        (_, i) => new FileWindow(mapper!, memory, firstWindow + i * stride, windowBytes),
-      ),
-    };
-    this.#room = room;
-    return room;
+    return this.#room.open(file, placed, which, () => {
+      this.#forget();
+      return use(this.header());
+    });
   }
 
   /** Lets go of the file, or of all files. No block may be in use. */
   release(file: BlockFile | null = null): void {
-    for (const window of this.#room?.windows ?? []) window.release(file);
+    this.#room.release(file);
   }
 
-  get #parts(): Room {
-    return this.#room!;
+  #forget(): void {
+    this.#values.clear();
+    this.#streams.clear();
   }
 
-  /** Bytes `from` to `to` of the block are there, or it throws. */
-  #bringIn(from: number, to: number): void {
-    if (this.#window !== null) {
-      // With what kernels read past it: it may be on another page.
-      if (!this.#window.bringIn(this.#block + from, this.#block + to + SLACK)) throw new Unreadable();
-    } else if (this.#file !== null) {
-      const { file, offset } = this.#file;
-      const bytes = this.#parts.bytes.subarray(this.#block + from, this.#block + to);
-      if (file.readInto(bytes, offset + from) < bytes.length) throw new DamagedBlock('the file is cut');
-    }
-  }
-
-  #bringInChunks(chunks: readonly ChunkEntry[]): void {
-    if (this.#window === null && this.#file === null) return;
-    const absent = chunks.filter(({ offset, storedBytes }) => storedBytes > 0 && !this.#present.has(offset));
-    for (const { from, to } of piecesOf(absent)) this.#bringIn(from, to);
-    for (const { offset } of absent) this.#present.add(offset);
+  get #parts(): Memory {
+    return this.#room.memory;
   }
 
   /**
@@ -296,7 +151,7 @@ export class BlockDecoder {
    */
   prepare(header: BlockHeader, fields: readonly PlacedField[]): void {
     const wanted = new Set(fields.map(({ index }) => index));
-    this.#bringInChunks(header.chunks.filter(({ field }) => wanted.has(field)));
+    this.#room.bringInChunks(header.chunks.filter(({ field }) => wanted.has(field)));
   }
 
   /**
@@ -305,14 +160,14 @@ export class BlockDecoder {
    */
   header(): BlockHeader {
     const { bytes } = this.#parts;
-    const block = bytes.subarray(this.#block, this.#block + this.#blockBytes);
+    const block = bytes.subarray(this.#room.at, this.#room.at + this.#room.blockBytes);
     const expected = Math.min(this.#headerBytes, block.length);
-    this.#bringIn(0, expected);
+    this.#room.bringIn(0, expected);
     const headerBytes = Math.min(peekHeaderBytes(block), block.length);
-    if (headerBytes > expected) this.#bringIn(expected, headerBytes);
+    if (headerBytes > expected) this.#room.bringIn(expected, headerBytes);
     const header = decodeBlockHeader(block.slice(0, headerBytes));
     if (typeof header === 'string') throw new DamagedBlock(header);
-    if (header.blockBytes !== this.#blockBytes || header.count !== this.#count) {
+    if (header.blockBytes !== this.#room.blockBytes || header.count !== this.#room.count) {
       throw new DamagedBlock('another block than the one looked for');
     }
     const { fingerprint, fields, varying, optionals } = this.#schema;
@@ -325,7 +180,7 @@ export class BlockDecoder {
 
   /** Checks the checksum of every chunk. @throws DamagedBlock */
   verify(header: BlockHeader): void {
-    this.#bringInChunks(header.chunks);
+    this.#room.bringInChunks(header.chunks);
     for (const entry of header.chunks) this.#named(this.#field(entry.field), () => this.#checkSum(entry));
   }
 
@@ -346,7 +201,7 @@ export class BlockDecoder {
       return decode();
     } catch (error) {
       if (error instanceof DamagedBlock) throw new DamagedBlock(`${name}: ${error.message}`, { cause: error.cause });
-      if (this.#window === null || !(error instanceof WebAssembly.RuntimeError)) throw error;
+      if (!this.#room.isMapped || !(error instanceof WebAssembly.RuntimeError)) throw error;
       throw new DamagedBlock(`${name}: its bytes changed while they were decoded`, { cause: error });
     }
   }
@@ -363,7 +218,7 @@ export class BlockDecoder {
   #chunk(header: BlockHeader, field: number, part: number): ChunkEntry {
     const entry = header.chunks.find((chunk) => chunk.field === field && chunk.part === part);
     if (entry === undefined || entry.kind !== this.#field(field).kindNumber) throw new DamagedBlock('it has no chunk');
-    this.#bringInChunks([entry]);
+    this.#room.bringInChunks([entry]);
     this.#checkSum(entry);
     return entry;
   }
@@ -376,13 +231,13 @@ export class BlockDecoder {
 
   #checkSum({ offset, storedBytes, checksum }: ChunkEntry): void {
     // The header was proven to hold only chunks that lie in the block.
-    const sum = this.#parts.kernels.xxh64(this.#block + offset, storedBytes, 0n);
+    const sum = this.#parts.kernels.xxh64(this.#room.at + offset, storedBytes, 0n);
     if (BigInt.asUintN(64, sum) !== checksum) throw new DamagedBlock('the checksum of a chunk differs');
   }
 
   /** The bytes of a plain chunk as they were before compression, in an array of its own. */
   #plain({ offset, storedBytes, encodedBytes, openBytes, compression }: ChunkEntry): Uint8Array {
-    const at = this.#block + offset;
+    const at = this.#room.at + offset;
     const stored = this.#parts.bytes.slice(at, at + storedBytes);
     if (openBytes !== 0) throw new DamagedBlock('plain values are not open');
     if (compression === COMPRESSION_NONE) {
@@ -453,7 +308,7 @@ export class BlockDecoder {
     const { offset, storedBytes, encodedBytes, openBytes, compression } = entry;
     if (encodedBytes !== count * width) throw new DamagedBlock(`${encodedBytes} bytes for ${count} values`);
     if (compression === COMPRESSION_NONE && storedBytes === encodedBytes && openBytes === 0)
-      return this.#block + offset;
+      return this.#room.at + offset;
     const [, at] = space.vectors;
     bytes.set(this.#plain(entry), at);
     return at;
@@ -500,7 +355,7 @@ export class BlockDecoder {
     const { offset, storedBytes, openBytes, encodedBytes } = entry;
     if (openBytes < 2 || openBytes > storedBytes || openBytes > encodedBytes)
       throw new DamagedBlock('its lengths differ');
-    const at = this.#block + offset;
+    const at = this.#room.at + offset;
     const planBytes = bytes[at] | (bytes[at + 1] << 8);
     if (2 + planBytes > openBytes) throw new DamagedBlock('its plan is cut');
     const plan = parsePlan(bytes.slice(at + 2, at + 2 + planBytes));
@@ -512,10 +367,10 @@ export class BlockDecoder {
   #symbols(entry: ChunkEntry, needed: number): number {
     const { kernels, bytes, space } = this.#parts;
     const { offset, storedBytes, openBytes, encodedBytes, compression } = entry;
-    const from = this.#block + offset + openBytes;
-    const end = this.#block + offset + storedBytes;
+    const from = this.#room.at + offset + openBytes;
+    const end = this.#room.at + offset + storedBytes;
     const plainBytes = encodedBytes - openBytes;
-    if (plainBytes > mostSymbols(this.#count)) throw new DamagedBlock('it has too many symbols');
+    if (plainBytes > mostSymbols(this.#room.count)) throw new DamagedBlock('it has too many symbols');
     if (needed > plainBytes) throw new DamagedBlock('it lacks symbols');
     if (compression === COMPRESSION_NONE) {
       if (storedBytes !== encodedBytes) throw new DamagedBlock('its lengths differ');
@@ -533,7 +388,7 @@ export class BlockDecoder {
     }
     const plainBytes = entry.encodedBytes - entry.openBytes;
     const symbols = this.#symbols(entry, plainBytes);
-    const at = this.#block + entry.offset;
+    const at = this.#room.at + entry.offset;
     const planBytes = bytes[at] | (bytes[at + 1] << 8);
     const chunk = {
       packed: at + 2 + planBytes,

@@ -1,5 +1,6 @@
 import { WINDOW_ALIGN } from '../../assembly/layout.js';
-import { BlockDecoder, DamagedBlock, type Windows } from '../block/decoder.js';
+import type { Windows } from '../block/block-room.js';
+import { BlockDecoder, DamagedBlock } from '../block/decoder.js';
 import type { BlockHeader } from '../block/header.js';
 import { TapeError } from '../errors.js';
 import type { Mapper, Zstd } from '../runtime.js';
