@@ -6,7 +6,7 @@
 import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import { type CompressionChoice, openTape, type Tape } from 'ticktape';
+import { type CompressionChoice, type Fields, openTape, type Tape } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
 import * as layout from '../assembly/layout.js';
 import { UsageError } from '../src/cli/command-line.js';
@@ -15,6 +15,7 @@ import { Appender } from '../src/journal/appender.js';
 import { Journal } from '../src/journal/journal.js';
 import { memoryMap } from '../src/journal/memory-map.js';
 import { instantiateKernels } from '../src/kernels.js';
+import { SymbolColumn } from '../src/read/batch.js';
 import { type FlushOptions, help, parseOptions } from './flush/options.js';
 import { makeRecords, producerOf, type Records, structBuffers } from './flush/records.js';
 
@@ -44,7 +45,12 @@ interface Result {
   compared: number;
 }
 
-async function measure(records: Records, dataSet: string, storageNodes: number, options: FlushOptions): Promise<Result> {
+async function measure(
+  records: Records,
+  dataSet: string,
+  storageNodes: number,
+  options: FlushOptions,
+): Promise<Result> {
   const directory = mkdtempSync(path.join(options.directory, 'ticktape-bench-'));
   const { compression, runs } = options;
   const progress = new Progress();
@@ -100,11 +106,11 @@ function median(values: number[]): number {
 }
 
 class FlushedProducer {
-  readonly #tape: Tape<any>;
+  readonly #tape: Tape<Fields>;
   readonly #produce: (from: number, to: number) => void;
   readonly #count: number;
 
-  constructor(tape: Tape<any>, records: Records) {
+  constructor(tape: Tape<Fields>, records: Records) {
     this.#tape = tape;
     this.#produce = producerOf(records, tape.append);
     this.#count = records.count;
@@ -129,7 +135,7 @@ class LoneProducer {
   constructor(records: Records, directory: string) {
     const { schema } = records;
     mkdirSync(directory);
-    const map = memoryMap(schema, { capacity: LAP_RECORDS, symbolCapacity: 1024, storageNodes: 1, laneCount: 1 });
+    const map = memoryMap(schema, { capacity: LAP_RECORDS, symbolCapacity: 1024, laneCount: 1 });
     const mapper = runtime.mapper();
     const journal = new Journal({ runtime, mapper, directory, tapeId: new Uint8Array(16), epoch: 1, schema, map });
     const lane = journal.laneAt(journal.takeLane());
@@ -183,27 +189,16 @@ function writeAndSync(buffers: readonly Uint8Array[], directory: string): number
 }
 
 /** Reads back what was stored: the records, so many times over. Answers how many. @throws Error where it is anything else */
-async function compare(tape: Tape<any>, { schema, given, count, symbols }: Records, times: number): Promise<number> {
+async function compare(tape: Tape<Fields>, { schema, given, count, symbols }: Records, times: number): Promise<number> {
   let done = 0;
   for await (const { length, columns } of tape.scan()) {
-    schema.fields.forEach(({ name, kind }, field) => {
-      const column = columns[name] as any;
+    schema.fields.forEach(({ name }, field) => {
+      const valueAt = readerOf(columns[name], symbols);
       const expected = given[field];
-      const idOf = kind === 'symbol' ? new Map(symbols.map((symbol, i) => [symbol, i])) : null;
-      const nameOf = new Map<number, number>();
-      const valueOf = (row: number) => {
-        if (idOf === null) return column[row];
-        const id = column.ids[row];
-        let known = nameOf.get(id);
-        if (known === undefined) {
-          known = idOf.get(column.name(id));
-          nameOf.set(id, known!);
-        }
-        return known;
-      };
       for (let row = 0, at = done % count; row < length; row++) {
-        if (valueOf(row) !== expected[at]) {
-          throw new Error(`record ${done + row}, field ${name}: ${valueOf(row)} was read, ${expected[at]} was appended`);
+        const value = valueAt(row);
+        if (value !== expected[at]) {
+          throw new Error(`record ${done + row}, field ${name}: ${value} was read, ${expected[at]} was appended`);
         }
         if (++at === count) at = 0;
       }
@@ -214,11 +209,25 @@ async function compare(tape: Tape<any>, { schema, given, count, symbols }: Recor
   return done;
 }
 
+/** What gives the values of a column as they were given: of a symbol its place among `symbols`. */
+function readerOf(column: unknown, symbols: readonly string[]): (row: number) => unknown {
+  if (!(column instanceof SymbolColumn)) return (row) => (column as ArrayLike<unknown>)[row];
+  const places: number[] = [];
+  return (row) => {
+    const id = column.ids[row];
+    places[id] ??= symbols.indexOf(column.name(id));
+    return places[id];
+  };
+}
+
 function print(result: Result): void {
-  const { dataSet, source, storageNodes, records, runs, storedBytesPerRecord, writtenBytesPerRecord, recordsPerBlock } = result;
+  const { dataSet, source, storageNodes, records, runs, storedBytesPerRecord, writtenBytesPerRecord, recordsPerBlock } =
+    result;
   const line = (title: string, mrps: number, more = '') =>
     console.log(`  ${title.padEnd(44)} ${mrps.toFixed(2).padStart(6)} M/s  ${more}`.trimEnd());
-  console.log(`${runtime.name} ${dataSet} (${source}), ${COPIES} of ${storageNodes}: ${records} records, median of ${runs} runs`);
+  console.log(
+    `${runtime.name} ${dataSet} (${source}), ${COPIES} of ${storageNodes}: ${records} records, median of ${runs} runs`,
+  );
   const blocks = `${storedBytesPerRecord.toFixed(1)} bytes a record, ${Math.round(recordsPerBlock)} records a block`;
   line('append and flush', result.flushedMrps, blocks);
   line('append alone, into a lane that never fills', result.producerAloneMrps);

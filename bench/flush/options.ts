@@ -9,7 +9,11 @@ const STORAGE_NODES = [2, 4];
 const OPTIONS: OptionSpec[] = [
   { name: 'runtime', value: 'NAME', help: 'node, deno or bun (all three in turn)' },
   { name: 'dataset', value: 'NAME', help: `one of ${RECORDS.join(', ')} (all)` },
-  { name: 'nodes', value: 'N', help: `${STORAGE_NODES.join(' or ')} storage directories, two of which get each block (both)` },
+  {
+    name: 'nodes',
+    value: 'N',
+    help: `${STORAGE_NODES.join(' or ')} storage directories, two of which get each block (both)`,
+  },
   { name: 'records', value: 'N', help: 'records a run (5,000,000)' },
   { name: 'runs', value: 'N', help: 'runs that the medians are of, after one that does not count (5)' },
   {

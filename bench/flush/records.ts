@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decimal, defineSchema, type Schema, symbol, timestamp, u8 } from 'ticktape';
-import { Random } from '../../src/collect/sources/random.js';
 import { MBO_BYTES, mbo, readDbn } from '../../src/collect/sources/dbn.js';
+import { Random } from '../../src/collect/sources/random.js';
 import { KINDS } from '../../src/schema.js';
 import { type Column, columnsOfStructs, scatter } from '../codec/columns.js';
 
