@@ -79,6 +79,23 @@ export function recordChecksum(record: usize, size: u32, position: u64, salt: u6
   return avalanche(sum);
 }
 
+/** Copies the record at `record` to `out`; false where its checksum is not that of what was copied. */
+// @ts-ignore: decorator
+@inline
+export function copyRecord(record: usize, size: u32, position: u64, salt: u64, out: usize): bool {
+  let sum = first(position, salt);
+  let multiplier = MULTIPLIER_FIRST;
+  for (let at: usize = RECORD_SIZE; at < size; at += 8) {
+    const word = load<u64>(record + at);
+    store<u64>(out + at, word);
+    sum += weigh(word, multiplier);
+    multiplier += MULTIPLIER_STEP;
+  }
+  const checksum = load<u64>(record, RECORD_CHECKSUM);
+  store<u64>(out, checksum, RECORD_CHECKSUM);
+  return checksum == avalanche(sum);
+}
+
 // @ts-ignore: decorator
 @inline
 function isWhole(value: f64, low: f64, high: f64): bool {

@@ -1,16 +1,12 @@
 // Runs the codec's benchmark on every runtime, or on the one that `--runtime node|deno|bun` names, a process a data set, and puts
 // the figures together:
 //   node scripts/bench-codec.mjs [--json] [options of dist/bench/codec.js]
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { table } from '../dist/bench/codec/table.js';
-import { root, takeRuntimes, versionOf } from './runtimes.mjs';
-
-/** Older ones have no zstd of their own. */
-const NODE_WITH_ZSTD = 24;
-const NEWEST_NODE = 26;
+import { newNode, root, takeRuntimes, versionOf } from './runtimes.mjs';
 
 const RUNTIME = '--runtime=';
 const args = process.argv
@@ -52,21 +48,6 @@ async function run({ command, args: runtimeArgs }, script, ...scriptArgs) {
   });
   if (status !== 0) process.exit(status);
   return printed;
-}
-
-/** The Node that runs this, if it is new enough, else the newest that npm has. */
-function newNode(node) {
-  if (Number(process.versions.node.split('.')[0]) >= NODE_WITH_ZSTD) return node;
-  const { stdout } = spawnSync('npx', ['-y', '-p', `node@${NEWEST_NODE}`, 'node', '-p', 'process.execPath'], {
-    encoding: 'utf8',
-    shell: process.platform === 'win32',
-  });
-  const command = stdout?.trim().split('\n').at(-1);
-  if (command) return { ...node, command };
-  console.error(
-    `npm has no Node ${NEWEST_NODE} here: this is Node ${process.versions.node}, whose zstd is in WebAssembly`,
-  );
-  return node;
 }
 
 const [node] = takeRuntimes(['--runtime', 'node']);

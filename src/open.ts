@@ -70,7 +70,6 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
   const mapSizes = {
     capacity: options.capacity,
     growth: options.compression === 'adaptive' ? GROWTH : 1,
-    storageNodes: options.storage.length,
     laneBytes: options.laneBytes,
   };
   // Before anything is made, so that options that don't fit change nothing.
@@ -116,7 +115,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
       segmentMaxAgeMs: options.segmentMaxAgeMs,
     };
     const nodes = found.directories.map(
-      (directory, ordinal) => new DirectoryStorageNode(directory, { runtime, mapped: null }, { ...session, ordinal }),
+      (directory, ordinal) => new DirectoryStorageNode(directory, runtime, { ...session, ordinal }),
     );
     const replicator = new Replicator(nodes, options.redundancy, Math.random, () => performance.now());
     const recovery = await recover(input, plan, replicator, epoch);

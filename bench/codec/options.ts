@@ -55,7 +55,8 @@ export const help = () => `Bytes a record and speed of the block codec, beside w
 ${describeOptions(OPTIONS)}
 `;
 
-function compressionOf(text: string | undefined): Compression {
+/** What a tape makes of the option. @throws UsageError */
+export function compressionOf(text: string | undefined): Compression {
   const level = /^zstd:(\d+)$/.exec(text ?? '')?.[1];
   try {
     const compression = level !== undefined ? { zstd: Number(level) } : text?.startsWith('{') ? JSON.parse(text) : text;

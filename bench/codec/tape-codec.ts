@@ -46,7 +46,6 @@ export class TapeCodec {
     const map = memoryMap(data.schema, {
       capacity: blockRecords,
       symbolCapacity: Math.max(1024, data.symbols.length),
-      storageNodes: 0,
       laneCount: 1,
     });
     const memory = sharedMemory(map.totalBytes);

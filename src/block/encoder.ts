@@ -50,7 +50,7 @@ export interface EncoderChoice {
   columns: ColumnChoice[];
 }
 
-/** Bytes of a varying field are left alone for so many blocks where zstd didn't take an eighth off. */
+/** Bytes of a varying field are left alone for so many blocks where zstd didn't take an eighth off; so long a packed plan is kept. */
 const TRY_AGAIN_BLOCKS = 15;
 const PAYS_SHIFT = 3;
 const LEAST_ZSTD_BYTES = 64;
@@ -83,6 +83,8 @@ export class BlockEncoder {
   readonly #largeFrames = new Map<number, Uint8Array>();
   /** By field: blocks for which its bytes are left uncompressed without trying. */
   readonly #unpaying = new Map<number, number>();
+  /** By field: how it is packed without selection, and for how many more blocks. */
+  readonly #packed = new Map<number, { plan: Plan; blocks: number }>();
   /** Masks and ids of this block's chunks that others borrow, by field. */
   readonly #masks = new Map<number, number>();
   readonly #ids = new Map<number, { at: number; known: number; firstRows: number }>();
@@ -260,10 +262,7 @@ export class BlockEncoder {
       return CONSTANT;
     }
     if (!this.#effort.selects) {
-      const [, differences] = this.#map.workspace.vectors;
-      this.#kernels.differences(wide, count, differences);
-      const packed = this.#kernels.packedSize(wide, count);
-      const plan = packed <= this.#kernels.packedSize(differences, count) + 9 ? PACKED : PACKED_DELTA;
+      const plan = this.#packedPlan(field, wide, count);
       encode(plan);
       return plan;
     }
@@ -272,6 +271,21 @@ export class BlockEncoder {
       if (plan === null || encode(plan)) return plan;
       assert(this.#plans.misfit(field), 'the plan for a block that no other suits does suit it');
     }
+  }
+
+  /** Whether values or their differences are packed: kept for some blocks, as finding it costs as much as doing it. */
+  #packedPlan({ index }: PlacedField, wide: number, count: number): Plan {
+    const known = this.#packed.get(index);
+    if (known !== undefined && known.blocks > 0) {
+      known.blocks--;
+      return known.plan;
+    }
+    const [, differences] = this.#map.workspace.vectors;
+    this.#kernels.differences(wide, count, differences);
+    const packed = this.#kernels.packedSize(wide, count);
+    const plan = packed <= this.#kernels.packedSize(differences, count) + 9 ? PACKED : PACKED_DELTA;
+    this.#packed.set(index, { plan, blocks: TRY_AGAIN_BLOCKS });
+    return plan;
   }
 
   /** Keeps what other chunks of the block borrow of the one just made. */

@@ -15,8 +15,9 @@ const EARLIEST_DRIFT_BLOCKS = 16;
 /** Drift: a column's bytes a record more or less than after the choice, as a share of them and of the whole record's. */
 const DRIFT = 1 / 8;
 const DRIFT_FLOOR = 1 / 64;
-/** Blocks so many times the size of the one that plans were found for want others. */
+/** Blocks so many times the size of the one that plans were found for want others; those so many times smaller tell little of them. */
 const GROWTH = 4;
+const ALIKE = 8;
 
 /** The plans of a tape's columns from block to block: keeps what was chosen, and sees when it is time to choose anew. */
 export class PlanKeeper {
@@ -118,7 +119,7 @@ export class PlanKeeper {
   /** Notes where a column's bytes a record move away from what they were when its plan was chosen. */
   watch(chunks: readonly ChunkEntry[], count: number, blockBytes: number): void {
     this.#blocksSince++;
-    if (count * 2 < this.#countThen) return;
+    if (count * ALIKE < this.#countThen) return;
     for (const { field, part, storedBytes } of chunks) {
       if (part !== 0) continue;
       const recordBytes = storedBytes / count;

@@ -10,9 +10,13 @@ export interface BlockObservation {
   recordBytes: number;
 }
 
-/** Lanes that are half full are pressure, until they are nearly empty again. */
+/**
+ * Lanes that are half full are pressure: blocks grow, until the lanes are nearly empty again. Where that isn't enough, the effort falls, until
+ * they are half empty.
+ */
 const PRESSURE = 1 / 2;
 const RELIEF = 1 / 8;
+const DISTRESS = 7 / 8;
 /** So little to do is idleness, until there is this much to do. Dense blocks take some ten times as long. */
 const IDLE = 0.02;
 const NOT_IDLE = 0.3;
@@ -29,6 +33,7 @@ export class AdaptiveEffort {
   /** Bytes a record of the last fast block. */
   #fastBytes = 0;
   #denseAfter = 0;
+  #isPressed = false;
 
   get effort(): Effort {
     return this.#effort;
@@ -40,16 +45,21 @@ export class AdaptiveEffort {
 
   /** Records that the next block may have, as a multiple of the usual. */
   get growth(): number {
-    return this.#effort === PACKED ? GROWTH : 1;
+    return this.#isPressed ? GROWTH : 1;
   }
 
   observe({ backlog, busy, recordBytes }: BlockObservation): void {
     if (this.#denseAfter > 0) this.#denseAfter--;
     if (this.#effort === FAST) this.#fastBytes = recordBytes;
-    if (backlog >= PRESSURE) {
+    if (backlog >= DISTRESS) {
+      this.#isPressed = true;
       this.#turn(PACKED, `pressure: a lane was ${percent(backlog)} full`);
-    } else if (this.#effort === PACKED) {
-      if (backlog <= RELIEF) this.#turn(FAST, 'the pressure is gone');
+    } else if (backlog >= PRESSURE) {
+      this.#isPressed = true;
+      if (this.#effort === DENSE) this.#turn(FAST, `pressure: a lane was ${percent(backlog)} full`);
+    } else if (this.#isPressed) {
+      if (this.#effort === PACKED) this.#turn(FAST, `the pressure falls: a lane was ${percent(backlog)} full`);
+      this.#isPressed = backlog > RELIEF;
     } else if (this.#effort === DENSE) {
       if (busy >= NOT_IDLE) this.#turn(FAST, `no longer idle: ${percent(busy)} of the time was needed`);
       else if (recordBytes > this.#fastBytes * (1 - DENSE_PAYS)) {

@@ -75,11 +75,9 @@ async function run(setup: FlusherSetup): Promise<void> {
   const schema = Schema.parse(setup.schemaJson, 'the schema');
   const kernels = instantiateKernels(memory);
   const zstd = await runtime.zstd();
-  const nodes = setup.directories.map((directory, ordinal) => {
-    const window = map.segmentWindows + ordinal * map.segmentWindowBytes;
-    const through = mapped ? { mapper: runtime.mapper(), memory, window, windowBytes: map.segmentWindowBytes } : null;
-    return new DirectoryStorageNode(directory, { runtime, mapped: through }, { ...setup, schema, ordinal });
-  });
+  const nodes = setup.directories.map(
+    (directory, ordinal) => new DirectoryStorageNode(directory, runtime, { ...setup, schema, ordinal }),
+  );
   const nowMs = () => performance.now();
   const replicator = new Replicator(nodes, setup.redundancy, Math.random, nowMs);
   const flusher = new Flusher({

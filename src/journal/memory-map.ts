@@ -47,9 +47,6 @@ export interface MemoryMap {
   lengthOffsets: number;
   block: number;
   blockEnd: number;
-  /** A window a storage node, that its segment is written through. */
-  segmentWindows: number;
-  segmentWindowBytes: number;
   totalBytes: number;
 }
 
@@ -78,14 +75,13 @@ export function memoryMap(
   sizes: {
     capacity: number;
     symbolCapacity: number;
-    storageNodes: number;
     laneBytes?: number;
     laneCount?: number;
     /** How many times `capacity` a block may grow to. Default 1. */
     growth?: number;
   },
 ): MemoryMap {
-  const { capacity, symbolCapacity, storageNodes, laneCount = MAX_LANES, growth = 1 } = sizes;
+  const { capacity, symbolCapacity, laneCount = MAX_LANES, growth = 1 } = sizes;
   const mostRecords = Math.max(capacity, Math.min(capacity * growth, MOST_GROWN_RECORDS));
   let end = SYMBOLS;
   const take = (bytes: number, alignment = 64): number => {
@@ -124,9 +120,6 @@ export function memoryMap(
     4096;
   const block = take(blockBytes, WINDOW_ALIGN);
   const blockEnd = block + blockBytes;
-  // Twice a block, so that a window is moved at most once in a while, and whatever the alignment a block fits.
-  const segmentWindowBytes = align(Math.max(4 * 1024 ** 2, 2 * blockBytes), WINDOW_ALIGN) + WINDOW_ALIGN;
-  const segmentWindows = take(storageNodes * segmentWindowBytes, WINDOW_ALIGN);
   const totalBytes = align(end, WINDOW_ALIGN);
   if (totalBytes > MAX_BYTES) {
     const mebibytes = Math.ceil(totalBytes / 1024 ** 2);
@@ -158,8 +151,6 @@ export function memoryMap(
     lengthOffsets,
     block,
     blockEnd,
-    segmentWindows,
-    segmentWindowBytes,
     totalBytes,
   };
 }

@@ -198,7 +198,6 @@ async function sealLanes(
   const map = memoryMap(schema, {
     capacity: options.capacity,
     symbolCapacity: Math.max(options.maxSymbols, symbols?.count ?? 0),
-    storageNodes: 0,
     laneBytes: ring,
     laneCount: lanes.length,
   });

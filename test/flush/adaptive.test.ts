@@ -21,9 +21,19 @@ describe('the effort that goes into a block', () => {
     expect(efforts({}, { backlog: 0.49 }, { busy: 0.9 }, {})).toEqual(['fast', 'fast', 'fast', 'fast']);
   });
 
-  test('falls under pressure, and rises only when the lanes are nearly empty again', () => {
-    const seen = efforts({ backlog: 0.5 }, { backlog: 0.3 }, { backlog: 0.13, busy: 0 }, { backlog: 0.1 }, {});
-    expect(seen).toEqual(['packed', 'packed', 'packed', 'fast', 'fast']);
+  test('falls where a lane is nearly full, and rises when it is half empty', () => {
+    const seen = efforts({ backlog: 0.87 }, { backlog: 0.88 }, { backlog: 0.5 }, { backlog: 0.49, busy: 0 }, {});
+    expect(seen).toEqual(['fast', 'packed', 'packed', 'fast', 'fast']);
+  });
+
+  test('is not raised while there is pressure, and falls from dense at once', () => {
+    expect(efforts({ backlog: 0.6 }, { backlog: 0.13, busy: 0 }, { backlog: 0.12 }, { busy: 0 })).toEqual([
+      'fast',
+      'fast',
+      'fast',
+      'dense',
+    ]);
+    expect(efforts({ busy: 0 }, { backlog: 0.6, recordBytes: 8 })).toEqual(['dense', 'fast']);
   });
 
   test('rises when there is next to nothing to do, and falls when there is something again', () => {
@@ -35,7 +45,7 @@ describe('the effort that goes into a block', () => {
       'fast',
       'fast',
     ]);
-    expect(efforts({ busy: 0.01 }, { backlog: 0.6, recordBytes: 8 })).toEqual(['dense', 'packed']);
+    expect(efforts({ busy: 0.01 }, { backlog: 0.9, recordBytes: 8 })).toEqual(['dense', 'packed']);
   });
 
   test('does not stay dense where that saves nothing, and is not tried again for a while', () => {
@@ -49,9 +59,13 @@ describe('the effort that goes into a block', () => {
     const adaptive = new AdaptiveEffort();
     expect([adaptive.reason, adaptive.growth]).toEqual(['start', 1]);
     adaptive.observe({ ...calm, backlog: 0.625 });
-    expect([adaptive.reason, adaptive.growth]).toEqual(['pressure: a lane was 63 % full', GROWTH]);
+    expect([adaptive.effort.name, adaptive.growth]).toEqual(['fast', GROWTH]);
+    adaptive.observe({ ...calm, backlog: 0.925 });
+    expect([adaptive.reason, adaptive.growth]).toEqual(['pressure: a lane was 93 % full', GROWTH]);
+    adaptive.observe({ ...calm, backlog: 0.25 });
+    expect([adaptive.reason, adaptive.growth]).toEqual(['the pressure falls: a lane was 25 % full', GROWTH]);
     adaptive.observe(calm);
-    expect([adaptive.reason, adaptive.growth]).toEqual(['the pressure is gone', 1]);
+    expect(adaptive.growth).toBe(1);
     adaptive.observe({ ...calm, busy: 0.012 });
     expect(adaptive.reason).toBe('idle: 1 % of the time was needed');
   });

@@ -58,7 +58,6 @@ export class Bench {
     this.map = memoryMap(schema, {
       capacity,
       symbolCapacity: symbols,
-      storageNodes: 0,
       laneBytes: ring,
       laneCount: lanes,
     });

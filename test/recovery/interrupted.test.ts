@@ -79,8 +79,7 @@ async function recoverUntil(root: string, writes: number, torn: boolean): Promis
   const fate = { writes, torn };
   const session = { tapeId: tapeId!, schema: trade, epoch, segmentBytes: 1024 ** 2, segmentMaxAgeMs: 1e9 };
   const nodes = directories.map(
-    (directory, ordinal) =>
-      new Mortal(new DirectoryStorageNode(directory, { runtime, mapped: null }, { ...session, ordinal }), fate),
+    (directory, ordinal) => new Mortal(new DirectoryStorageNode(directory, runtime, { ...session, ordinal }), fate),
   );
   const replicator = new Replicator(nodes, NODES, Math.random, () => 0);
   return await recover(input, plan, replicator, epoch).then(
