@@ -7,6 +7,7 @@ export { differences, sumDifferences, zigzag } from './codec/delta';
 export {
   dictionary,
   firstRows,
+  idsSuit,
   lookUp,
   packIds,
   pairIds,

@@ -92,6 +92,7 @@ export interface Kernels {
   rangeDictionary(source: number, count: number, least: bigint, ids: number, values: number, scratch: number): number;
   pairIds(a: number, b: number, count: number, others: number, scratch: number, out: number): number;
   firstRows(ids: number, count: number, known: number, rows: number): void;
+  idsSuit(ids: number, count: number, values: number, source: number): number;
   valuesInRows(source: number, rows: number, known: number, values: number): void;
   packIds(ids: number, count: number, width: number, out: number): void;
   unpackIds(ids: number, width: number, count: number, out: number): void;

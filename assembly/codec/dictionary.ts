@@ -106,6 +106,16 @@ export function valuesInRows(src: usize, rows: usize, known: u32, values: usize)
   }
 }
 
+/** 1 where every value is the one that the id of its row stands for. */
+export function idsSuit(ids: usize, count: u32, values: usize, src: usize): u32 {
+  let lost: u64 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    lost |= load<u64>(values + (<usize>load<u8>(ids + i) << 3)) ^ load<u64>(src);
+    src += 8;
+  }
+  return lost == 0 ? 1 : 0;
+}
+
 /** Ids of 8 bits to ids of `width` (1, 2, 4, 8) bits. */
 export function packIds(ids: usize, count: u32, width: u32, out: usize): void {
   if (width == 8) {

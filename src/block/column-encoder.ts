@@ -189,7 +189,8 @@ export class ColumnEncoder {
         this.#op(OP_SAME_IDS);
         this.#u16(plan.field);
         this.#table(this.#lenders.firstRows(plan.field), this.#lenders.known(plan.field), source);
-        return true;
+        // Equal ids must come with equal values.
+        return kernels.idsSuit(ids, count, space.tableB, source) === 1;
       }
       case OP_FRAME: {
         const { least, greatest } = this.#range(source, count);

@@ -498,6 +498,14 @@ describe('a plan that does not suit', () => {
   });
 });
 
+test('the same ids, where equal ones come with other values: refused', () => {
+  const other = made(1000, (i) => BigInt(i % 5));
+  const values = other.map((value) => value * 1000n);
+  expect(passes(sameIds(LENDER), values, other)).toBe(true);
+  values[999] += 1n;
+  expect(passes(sameIds(LENDER), values, other)).toBe(false);
+});
+
 test('joined columns have one id a row, and both their values', () => {
   for (const count of [1, 2, 100, 300, MOST]) {
     const next = noise(count);

@@ -128,6 +128,15 @@ test('firstRows, valuesInRows: of ids below 256, the value of each', () => {
   guarded(SCRATCH, 4 * MOST, () => kernels.firstRows(IDS, 1000, MOST, SCRATCH));
   guarded(OUT, 8 * MOST, () => kernels.valuesInRows(SOURCE, SCRATCH, MOST, OUT));
   expectSame(valuesAt(OUT, MOST), values);
+  expect(kernels.idsSuit(IDS, 1000, OUT, SOURCE)).toBe(1);
+  for (const row of [0, 500, 999]) {
+    const changed = valuesAt(SOURCE, 1000);
+    changed[row] ^= 1n << BigInt(row % 64);
+    putValues(SOURCE, changed);
+    expect(kernels.idsSuit(IDS, 1000, OUT, SOURCE)).toBe(0);
+    changed[row] ^= 1n << BigInt(row % 64);
+    putValues(SOURCE, changed);
+  }
 });
 
 describe('pairIds', () => {
