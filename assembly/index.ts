@@ -1,8 +1,29 @@
 export { xxh64 } from './checksum';
-export { toDecimals } from './codec/decimal';
-export { deltaDecode, deltaEncode, deltaSize } from './codec/delta';
 export { pack, packedSize, unpack } from './codec/bitpack';
-export { minMax, narrow, widen } from './codec/widen';
+export { keepChanges, keepWhere, maskCount, spread } from './codec/changes';
+export { fill } from './codec/constant';
+export { decimals, toDecimals, undecimals } from './codec/decimal';
+export { differences, sumDifferences, zigzag } from './codec/delta';
+export {
+  dictionary,
+  firstRows,
+  idsSuit,
+  lookUp,
+  packIds,
+  pairIds,
+  rangeDictionary,
+  unpackIds,
+  valuesInRows,
+} from './codec/dictionary';
+export { addConstant } from './codec/frame';
+export { groupDifferences, sumGroups } from './codec/group';
+export { huffmanCount, huffmanDecode, huffmanEncode, huffmanSize } from './codec/huffman';
+export { fromPlanes, toPlanes } from './codec/planes';
+export { expandMask, keepPresent, presenceMask, spreadPresent } from './codec/presence';
+export { add, subtract } from './codec/reference';
+export { commonDivisor, join, split } from './codec/split';
+export { detokenize, tokenBits, tokenize } from './codec/tokens';
+export { minMax, narrow, rangeOf, widen } from './codec/widen';
 export { append, appendStaged, countDrop, drain, probe, release, reserve } from './lane';
 export { distinct, intern } from './symbols';
-export { gatherIndexed, gatherStrided, gatherVarying } from './transpose';
+export { gatherColumns, gatherIndexed, gatherStrided, gatherVarying, isConstant, move } from './transpose';

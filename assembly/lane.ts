@@ -43,7 +43,7 @@ import {
   TAPE_OPEN,
   TOO_LARGE,
 } from './layout';
-import { ENCODED, encode, recordChecksum, sealPadding } from './record';
+import { copyRecord, ENCODED, encode, recordChecksum, sealPadding } from './record';
 
 /**
  * Where a record of `size` bytes (a multiple of 8) may be written next; FULL, TOO_LARGE. Moves nothing: a record that is not
@@ -150,12 +150,12 @@ export function countDrop(lane: usize): void {
 }
 
 /**
- * What lies at `position` (its offset in the ring: `offset`) and may reach up to `limit`: bytes to step over to the next record.
- * Positive: a record; negative: padding; 0: neither, or damaged.
+ * What seems to lie at `position` (its offset in the ring: `offset`) and may reach up to `limit`: bytes to step over to the next record.
+ * Positive: a record, whose checksum nobody has looked at; negative: padding; 0: neither, or damaged.
  */
 // @ts-ignore: decorator
 @inline
-function inspect(lane: usize, position: u64, offset: u32, limit: u64): i32 {
+function outline(lane: usize, position: u64, offset: u32, limit: u64): i32 {
   const rest = load<u32>(lane, LANE_CAPACITY) - offset;
   if (limit - position < 8) return 0;
   if (rest < <u32>RECORD_HEADER_BYTES) return <u64>rest <= limit - position ? -(<i32>rest) : 0;
@@ -163,18 +163,19 @@ function inspect(lane: usize, position: u64, offset: u32, limit: u64): i32 {
   const size = load<u32>(at, RECORD_SIZE);
   if (size > rest || <u64>size > limit - position || (size & 7) != 0) return 0;
   const kind = load<u32>(at, RECORD_KIND);
-  const salt = load<u64>(lane, LANE_SALT);
-  if (kind == RECORD_DATA) {
-    if (size < load<u32>(lane, LANE_RECORD_BYTES)) return 0;
-    return load<u64>(at) == recordChecksum(at, size, position, salt) ? <i32>size : 0;
-  }
+  if (kind == RECORD_DATA) return size < load<u32>(lane, LANE_RECORD_BYTES) ? 0 : <i32>size;
   if (kind != RECORD_PADDING || size != rest) return 0;
+  const salt = load<u64>(lane, LANE_SALT);
   return load<u64>(at) == recordChecksum(at, RECORD_HEADER_BYTES, position, salt) ? -(<i32>size) : 0;
 }
 
-/** `inspect` for recovery, which steps through a lane position by position. */
+/** `outline` for recovery, which steps through a lane position by position; 0 for a record that is damaged. */
 export function probe(lane: usize, position: u64, limit: u64): i32 {
-  return inspect(lane, position, <u32>(position % load<u64>(lane, LANE_CAPACITY)), limit);
+  const offset = <u32>(position % load<u64>(lane, LANE_CAPACITY));
+  const step = outline(lane, position, offset, limit);
+  if (step <= 0) return step;
+  const at = lane + LANE_HEADER_BYTES + offset;
+  return load<u64>(at) == recordChecksum(at, step, position, load<u64>(lane, LANE_SALT)) ? step : 0;
 }
 
 /** Moves the cursor over padding to the next record, or to its limit (size 0). False where the ring is damaged. */
@@ -185,7 +186,7 @@ function settle(lane: usize, cursor: usize): bool {
   while (load<u64>(cursor, CURSOR_POSITION) != limit) {
     const position = load<u64>(cursor, CURSOR_POSITION);
     const offset = load<u32>(cursor, CURSOR_OFFSET);
-    const step = inspect(lane, position, offset, limit);
+    const step = outline(lane, position, offset, limit);
     if (step == 0) return false;
     if (step > 0) {
       store<u32>(cursor, step, CURSOR_SIZE);
@@ -255,6 +256,7 @@ export function drain(
     const lane = lanes + <usize>first * stride;
     const cursor = cursors + <usize>first * CURSOR_BYTES;
     const capacity = load<u32>(lane, LANE_CAPACITY);
+    const salt = load<u64>(lane, LANE_SALT);
     do {
       const size = load<u32>(cursor, CURSOR_SIZE);
       if (fill + size > rowsEnd) {
@@ -262,12 +264,13 @@ export function drain(
         break;
       }
       const offset = load<u32>(cursor, CURSOR_OFFSET);
-      const from = lane + LANE_HEADER_BYTES + offset;
-      for (let b: usize = 0; b < size; b += 8) store<u64>(fill + b, load<u64>(from + b));
+      const position = load<u64>(cursor, CURSOR_POSITION);
+      // Looked at as it is copied: the record was in another core's cache, and each word of it is loaded once.
+      if (!copyRecord(lane + LANE_HEADER_BYTES + offset, size, position, salt, fill)) return DAMAGED - first;
       store<u32>(index + (<usize>rows << 2), <u32>fill);
       fill += size;
       rows++;
-      store<u64>(cursor, load<u64>(cursor, CURSOR_POSITION) + size, CURSOR_POSITION);
+      store<u64>(cursor, position + size, CURSOR_POSITION);
       store<u32>(cursor, offset + size == capacity ? 0 : offset + size, CURSOR_OFFSET);
       if (!settle(lane, cursor)) return DAMAGED - first;
     } while (

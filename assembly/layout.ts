@@ -23,6 +23,7 @@ export const CONTROL_STORED_BYTES = CONTROL + 280;
 export const CONTROL_FIELD_COUNT = CONTROL + 1024;
 export const CONTROL_FIELDS = CONTROL + 1088;
 export const FIELD_BYTES = 16;
+/** Of a schema. The table has an entry more for every eight of them that are optional: their presence bits. */
 export const MAX_FIELDS = 200;
 /** Per storage node, STORAGE_COUNTER_BYTES each: u64 blocks, u64 bytes, u64 errors. */
 export const CONTROL_STORAGE = CONTROL + 8192;
@@ -123,7 +124,8 @@ export const KIND_TEXT = 14;
 export const KIND_BYTES = 15;
 
 // A field table has the fields in the order in which they lie in a record, the timestamp first. An entry: u8 kind, u8 scale, u8
-// width in bits, u8 zero, u32 offset in the record, f64 multiplier (10^scale).
+// width in bits, u8 zero, u32 offset in the record, f64 multiplier (10^scale). The bytes of presence bits are entries behind them, u8
+// to the kernels: bit k mod 8 of byte k >> 3 is 1 where optional field k, in the schema's order, has a value.
 // A text or bytes field has a u32 length at its offset; its bytes follow the fixed part, in field order.
 export const FIELD_KIND = 0;
 export const FIELD_SCALE = 1;
@@ -146,6 +148,21 @@ export const CURSOR_TIMESTAMP = 16;
 export const CURSOR_OFFSET = 24;
 export const CURSOR_SIZE = 28;
 export const CURSOR_BYTES = 32;
+
+// ---- codec --------------------------------------------------------------------------------------------------------------------------
+/** Values that a dictionary holds at most, and slots of the hash table (16 bytes each) that makes one. */
+export const MAX_DICTIONARY = 256;
+export const DICTIONARY_SLOTS = 1024;
+/** How far apart values may be for a plain table. */
+export const DICTIONARY_RANGE = 4096;
+
+// ---- Huffman segments -------------------------------------------------------------------------------------------------------------------
+/** What the coder needs beside source and output; 8-aligned. */
+export const HUFFMAN_SCRATCH_BYTES = 16384;
+/** A segment takes no more than its symbols and this. */
+export const HUFFMAN_SEGMENT_OVERHEAD = 5;
+/** What the encoder may write over behind a segment. */
+export const HUFFMAN_SLACK_BYTES = 8;
 
 // ---- what hot kernels answer below zero ------------------------------------------------------------------------------------------------
 /** No room before `head + capacity`. */

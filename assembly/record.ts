@@ -4,7 +4,8 @@
 //   8  u32 size         of the whole record, a multiple of 8
 //   12 u32 kind         RECORD_DATA or RECORD_PADDING
 //   16 i64 timestamp    ns since the Unix epoch
-//   24 …  the other fixed-width fields and the lengths of varying ones, at the offsets of the field table, zero-padded to 8,
+//   24 …  the other fixed-width fields and the lengths of varying ones, at the offsets of the field table, the bytes of
+//      presence bits behind them, zero-padded to 8,
 //   then the bytes of the varying fields in field order, zero-padded to 8.
 import {
   CONTROL_FIELD_COUNT,
@@ -76,6 +77,23 @@ export function recordChecksum(record: usize, size: u32, position: u64, salt: u6
     multiplier += MULTIPLIER_STEP;
   }
   return avalanche(sum);
+}
+
+/** Copies the record at `record` to `out`; false where its checksum is not that of what was copied. */
+// @ts-ignore: decorator
+@inline
+export function copyRecord(record: usize, size: u32, position: u64, salt: u64, out: usize): bool {
+  let sum = first(position, salt);
+  let multiplier = MULTIPLIER_FIRST;
+  for (let at: usize = RECORD_SIZE; at < size; at += 8) {
+    const word = load<u64>(record + at);
+    store<u64>(out + at, word);
+    sum += weigh(word, multiplier);
+    multiplier += MULTIPLIER_STEP;
+  }
+  const checksum = load<u64>(record, RECORD_CHECKSUM);
+  store<u64>(out, checksum, RECORD_CHECKSUM);
+  return checksum == avalanche(sum);
 }
 
 // @ts-ignore: decorator

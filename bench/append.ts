@@ -29,7 +29,7 @@ const RECORDS = 10_000;
 const SYMBOLS = ['BTCUSDT', 'ETHUSDT', 'SOLUSDT', 'XRPUSDT'];
 
 const directory = mkdtempSync(path.join(tmpdir(), 'ticktape-bench-'));
-const map = memoryMap(trade, { capacity: RECORDS, symbolCapacity: 1024, storageNodes: 1, laneCount: 1 });
+const map = memoryMap(trade, { capacity: RECORDS, symbolCapacity: 1024, laneCount: 1 });
 const setup = {
   runtime,
   mapper: runtime.mapper(),

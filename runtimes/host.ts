@@ -6,6 +6,7 @@ import { lockByFile } from './lock-file.js';
 import type { Holder } from './lock-holder.js';
 import { posixAllocate, posixMapper, posixSteadyClock, posixTryLock, posixWallClock } from './posix.js';
 import { preallocate } from './preallocate.js';
+import { syncDirectory } from './sync-directory.js';
 import { spawn } from './worker.js';
 import { zstd } from './zstd.js';
 
@@ -53,6 +54,7 @@ export function makeRuntime(host: Host): Runtime {
       const found = libcIfAny();
       preallocate(path, length, found && ((file, bytes) => posixAllocate(found, file, bytes)));
     },
+    syncDirectory,
     lock(path) {
       const found = libcIfAny();
       const tryLock: TryLock | undefined = found ? (file) => posixTryLock(found, file) : host.tryLock;

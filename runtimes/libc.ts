@@ -44,8 +44,10 @@ export interface Libc {
   fcntl(fd: number, command: number, argument: Uint8Array): number;
 }
 
+export const O_RDONLY = 0;
 export const O_RDWR = 2;
 export const SEEK_END = 2;
+export const PROT_READ = 1;
 export const PROT_READ_WRITE = 3;
 export const MAP_SHARED = 0x01;
 export const MAP_PRIVATE = 0x02;
@@ -66,7 +68,11 @@ export const byOs = {
   ENOTSUP: { linux: 95, darwin: 45 },
 } as const satisfies Record<string, Record<Os, number>>;
 
+/** Linux. */
+export const MADV_RANDOM = 1;
+export const MADV_WILLNEED = 3;
 /** Linux 5.14 and later. */
+export const MADV_POPULATE_READ = 22;
 export const MADV_POPULATE_WRITE = 23;
 
 /** macOS. */

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { assert, TapeError } from '../src/errors.js';
 import { badPath } from '../src/io.js';
-import type { FileMapping, Mapper } from '../src/runtime.js';
+import type { FileMapping, FileView, Mapper } from '../src/runtime.js';
 import { systemError } from './io-error.js';
 import {
   byOs,
@@ -17,11 +17,16 @@ import {
   type Libc,
   LOCK_EX,
   LOCK_NB,
+  MADV_POPULATE_READ,
   MADV_POPULATE_WRITE,
+  MADV_RANDOM,
+  MADV_WILLNEED,
   MAP_FIXED,
   MAP_PRIVATE,
   MAP_SHARED,
+  O_RDONLY,
   O_RDWR,
+  PROT_READ,
   PROT_READ_WRITE,
   SEEK_END,
 } from './libc.js';
@@ -42,12 +47,19 @@ function retry(libc: Libc, call: () => number): number {
   }
 }
 
-function open(libc: Libc, path: string): number {
+function open(libc: Libc, path: string, access: typeof O_RDONLY | typeof O_RDWR = O_RDWR): number {
   if (path.includes('\0')) throw badPath(path);
   const name = new TextEncoder().encode(`${path}\0`);
-  const fd = retry(libc, () => libc.open(name, O_RDWR | byOs.O_CLOEXEC[libc.os]));
-  if (fd === -1) throw failure(libc, 'open it for reading and writing', path);
+  const fd = retry(libc, () => libc.open(name, access | byOs.O_CLOEXEC[libc.os]));
+  if (fd === -1)
+    throw failure(libc, access === O_RDWR ? 'open it for reading and writing' : 'open it for reading', path);
   return fd;
+}
+
+/** Private means "not backed by a file", as the engine's own pages of the memory are: every thread of the process sees them. */
+function mapPlain(libc: Libc, address: number, length: number): boolean {
+  const flags = MAP_FIXED | MAP_PRIVATE | byOs.MAP_ANONYMOUS[libc.os];
+  return libc.mmap(address, length, PROT_READ_WRITE, flags, -1, 0) === address;
 }
 
 class PosixMapping implements FileMapping {
@@ -91,38 +103,87 @@ class PosixMapping implements FileMapping {
   unmap(): void {
     if (this.#memory === undefined) return;
     const libc = this.#libc;
-    // Private means "not backed by a file", as the engine's own pages of the memory are: every thread of the process sees them.
-    const flags = MAP_FIXED | MAP_PRIVATE | byOs.MAP_ANONYMOUS[libc.os];
-    const got = libc.mmap(this.#address, this.#length, PROT_READ_WRITE, flags, -1, 0);
-    if (got !== this.#address) throw failure(libc, 'put plain memory in the place of its mapping', this.#path);
+    if (!mapPlain(libc, this.#address, this.#length)) {
+      throw failure(libc, 'put plain memory in the place of its mapping', this.#path);
+    }
     this.#memory = undefined;
     if (this.#fd !== -1) libc.close(this.#fd);
   }
 }
 
+class PosixView implements FileView {
+  readonly #libc: Libc;
+  readonly #path: string;
+  readonly #address: number;
+  readonly #length: number;
+  /** As a mapping holds it. */
+  #memory: WebAssembly.Memory | undefined;
+
+  constructor(libc: Libc, path: string, memory: WebAssembly.Memory, address: number, length: number) {
+    this.#libc = libc;
+    this.#path = path;
+    this.#memory = memory;
+    this.#address = address;
+    this.#length = length;
+  }
+
+  bringIn(from: number, length: number): boolean {
+    assert(
+      this.#memory !== undefined && from >= 0 && length >= 0 && from + length <= this.#length,
+      `${from} + ${length} is within the view of ${this.#length} bytes of ${this.#path}`,
+    );
+    const libc = this.#libc;
+    const start = from - (from % libc.pageBytes);
+    const address = this.#address + start;
+    const bytes = from + length - start;
+    // What isn't in memory yet is read in one go; page by page it takes 20 times as long.
+    libc.madvise(address, bytes, MADV_WILLNEED);
+    return retry(libc, () => libc.madvise(address, bytes, MADV_POPULATE_READ)) !== -1;
+  }
+
+  unmap(): void {
+    if (this.#memory === undefined) return;
+    if (!mapPlain(this.#libc, this.#address, this.#length)) {
+      throw failure(this.#libc, 'put plain memory in the place of its view', this.#path);
+    }
+    this.#memory = undefined;
+  }
+}
+
+/** The address that `length` bytes of the memory from `offset` on have. */
+function windowAddress(
+  libc: Libc,
+  memory: WebAssembly.Memory,
+  offset: number,
+  length: number,
+  fileOffset: number,
+): number {
+  const bytes = new Uint8Array(memory.buffer);
+  // Memory that isn't shared moves when it grows.
+  assert(memory.buffer instanceof SharedArrayBuffer, 'the memory is shared');
+  assert(offset % WINDOW_ALIGNMENT === 0 && fileOffset % WINDOW_ALIGNMENT === 0, 'offsets are multiples of 64 KiB');
+  assert(offset >= 0 && length > 0 && offset + length <= bytes.byteLength, 'the window is within the memory');
+  return libc.addressOf(bytes) + offset;
+}
+
+/** Touching a page beyond the end would kill the process (SIGBUS). */
+function checkLength(libc: Libc, fd: number, path: string, length: number, fileOffset: number): void {
+  const fileLength = libc.lseek(fd, 0, SEEK_END);
+  if (fileLength >= fileOffset + length) return;
+  const message = `${path}: it has ${fileLength} bytes; mapping ${length} from ${fileOffset} on needs it longer.`;
+  throw new TapeError('IO', message, { path });
+}
+
 export function posixMapper(libc: Libc): Mapper {
   return {
     map(path, memory, offset, length, fileOffset) {
-      const bytes = new Uint8Array(memory.buffer);
-      // Memory that isn't shared moves when it grows.
-      assert(memory.buffer instanceof SharedArrayBuffer, 'the memory is shared');
-      assert(offset % WINDOW_ALIGNMENT === 0 && fileOffset % WINDOW_ALIGNMENT === 0, 'offsets are multiples of 64 KiB');
       // Where pages have 16 KiB the system maps whole ones; windows start on 64 KiB, so what it adds is nobody's.
-      assert(length > 0 && length % 4096 === 0, `a window's length is a multiple of 4 KiB, not ${length}`);
-      assert(offset >= 0 && offset + length <= bytes.byteLength, 'the window is within the memory');
+      assert(length % 4096 === 0, `a window's length is a multiple of 4 KiB, not ${length}`);
+      const address = windowAddress(libc, memory, offset, length, fileOffset);
       const fd = open(libc, path);
       let keepFd = false;
       try {
-        const fileLength = libc.lseek(fd, 0, SEEK_END);
-        if (fileLength < fileOffset + length) {
-          // A store beyond the end would kill the process (SIGBUS).
-          throw new TapeError(
-            'IO',
-            `${path}: it has ${fileLength} bytes; mapping ${length} from ${fileOffset} on needs it longer.`,
-            { path },
-          );
-        }
-        const address = libc.addressOf(bytes) + offset;
+        checkLength(libc, fd, path, length, fileOffset);
         const got = libc.mmap(address, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, fileOffset);
         if (got !== address) throw failure(libc, 'map it', path);
         keepFd = libc.os === 'darwin';
@@ -133,7 +194,37 @@ export function posixMapper(libc: Libc): Mapper {
         if (!keepFd) libc.close(fd);
       }
     },
+    view(path, memory, offset, length, fileOffset) {
+      if (libc.os !== 'linux') throw cannotView(path);
+      const address = windowAddress(libc, memory, offset, length, fileOffset);
+      const fd = open(libc, path, O_RDONLY);
+      try {
+        checkLength(libc, fd, path, length, fileOffset);
+        // Private, so that the engine may make the pages writable when it takes the memory back; nobody writes to them before.
+        const got = libc.mmap(address, length, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, fileOffset);
+        if (got !== address) {
+          const error = failure(libc, 'map it', path);
+          // What was there may be gone.
+          mapPlain(libc, address, length);
+          throw error;
+        }
+      } finally {
+        libc.close(fd);
+      }
+      const view = new PosixView(libc, path, memory, address, length);
+      // No more is read from the disk than what is asked for: the pages around it are other columns.
+      libc.madvise(address, length, MADV_RANDOM);
+      if (retry(libc, () => libc.madvise(address, 1, MADV_POPULATE_READ)) !== -1 || libc.errno() !== EINVAL)
+        return view;
+      view.unmap();
+      throw cannotView(path);
+    },
   };
+}
+
+function cannotView(path: string): TapeError {
+  const message = `${path}: it is read, not mapped: only Linux from 5.14 on says beforehand which pages can be read.`;
+  return new TapeError('UNSUPPORTED', message, { path });
 }
 
 /** Takes the page faults now and not in the first lap of appends. Kernels before 5.14 refuse, which is fine. */

@@ -1,6 +1,8 @@
 import { TapeError } from '../src/errors.js';
 
 const MAGIC = 0xfd2fb528;
+/** To that with 15 added. */
+const SKIPPABLE_MAGIC = 0x184d2a50;
 const MAX_BLOCK_BYTES = 128 * 1024;
 const RLE = 1;
 const COMPRESSED = 2;
@@ -32,6 +34,16 @@ class Cursor {
   }
 }
 
+/** A whole frame among others: bytes `from` to `to`. */
+export interface ZstdFrame {
+  from: number;
+  to: number;
+  /** `undefined` where it doesn't say. */
+  contentBytes: number | undefined;
+  /** How many bytes its blocks can hold at most. */
+  mostBytes: number;
+}
+
 /**
  * Walks a frame's headers (RFC 8878, 3.1.1): one whole frame with `size` bytes of content, and nothing after it. The decoders
  * don't see to that: of a cut frame most return what is there, of two frames the first.
@@ -39,21 +51,53 @@ class Cursor {
  */
 export function checkZstdFrame(frame: Uint8Array, size: number): void {
   const cursor = new Cursor(frame);
-  if (cursor.number(4) !== MAGIC) throw corruptFrame('it does not begin with the magic number');
+  const { contentBytes, mostBytes, to } = readFrame(cursor, cursor.number(4));
+  if (contentBytes === undefined) throw corruptFrame('it has no content size');
+  if (contentBytes !== size) throw corruptFrame(`it holds ${contentBytes} bytes, not ${size}`);
+  // What keeps a few bytes from having gigabytes allocated.
+  if (mostBytes < size) throw corruptFrame(`its blocks hold ${mostBytes} bytes at most, not ${size}`);
+  if (to !== frame.byteLength) throw corruptFrame(`${frame.byteLength - to} bytes follow it`);
+}
+
+/**
+ * The frames that `bytes` are, one after another to their end, without skippable ones.
+ * @throws TapeError `CORRUPT`
+ */
+export function zstdFrames(bytes: Uint8Array): ZstdFrame[] {
+  const cursor = new Cursor(bytes);
+  const frames: ZstdFrame[] = [];
+  while (cursor.at < bytes.byteLength) {
+    const magic = cursor.number(4);
+    if (magic >>> 4 === SKIPPABLE_MAGIC >>> 4) cursor.skip(cursor.number(4));
+    else frames.push(readFrame(cursor, magic));
+  }
+  return frames;
+}
+
+/** The frame whose magic number has just been read. */
+function readFrame(cursor: Cursor, magic: number): ZstdFrame {
+  const from = cursor.at - 4;
+  if (magic !== MAGIC) throw corruptFrame('it does not begin with the magic number');
   const descriptor = cursor.number(1);
   if ((descriptor & 0x08) !== 0) throw corruptFrame('a reserved bit is set');
   const singleSegment = (descriptor & 0x20) !== 0;
   const window = singleSegment ? 0 : cursor.number(1);
   if (cursor.number([0, 1, 2, 4][descriptor & 3]) !== 0) throw corruptFrame('it wants a dictionary');
   const contentBytes = contentSize(cursor, descriptor >> 6, singleSegment);
-  if (contentBytes === undefined) throw corruptFrame('it has no content size');
-  if (contentBytes !== size) throw corruptFrame(`it holds ${contentBytes} bytes, not ${size}`);
-  const windowBytes = singleSegment ? size : 2 ** (10 + (window >> 3)) * (1 + (window & 7) / 8);
+  const windowBytes = singleSegment ? contentBytes! : 2 ** (10 + (window >> 3)) * (1 + (window & 7) / 8);
   const mostBytes = walkBlocks(cursor, Math.min(windowBytes, MAX_BLOCK_BYTES));
-  // What keeps a few bytes from having gigabytes allocated.
-  if (mostBytes < size) throw corruptFrame(`its blocks hold ${mostBytes} bytes at most, not ${size}`);
   if ((descriptor & 0x04) !== 0) cursor.skip(4);
-  if (cursor.at !== frame.byteLength) throw corruptFrame(`${frame.byteLength - cursor.at} bytes follow it`);
+  return { from, to: cursor.at, contentBytes, mostBytes };
+}
+
+/** Whether `checkZstdFrame` has nothing against it. */
+export function isZstdFrame(frame: Uint8Array, size: number): boolean {
+  try {
+    checkZstdFrame(frame, size);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function contentSize(cursor: Cursor, sizeFlag: number, singleSegment: boolean): number | undefined {

@@ -32,6 +32,25 @@ export function takeRuntimes(args) {
   return chosen;
 }
 
+/** Older ones have no zstd of their own. */
+const NODE_WITH_ZSTD = 24;
+const NEWEST_NODE = 26;
+
+/** The Node that runs this, if it is new enough, else the newest that npm has. */
+export function newNode(node) {
+  if (Number(process.versions.node.split('.')[0]) >= NODE_WITH_ZSTD) return node;
+  const { stdout } = spawnSync('npx', ['-y', '-p', `node@${NEWEST_NODE}`, 'node', '-p', 'process.execPath'], {
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
+  const command = stdout?.trim().split('\n').at(-1);
+  if (command) return { ...node, command };
+  console.error(
+    `npm has no Node ${NEWEST_NODE} here: this is Node ${process.versions.node}, whose zstd is in WebAssembly`,
+  );
+  return node;
+}
+
 /** Runs a script with a runtime, from the root of the checkout, on this terminal. */
 export function runOn({ command, args }, script, scriptArgs) {
   const child = spawnSync(command, [...args, script, ...scriptArgs], { cwd: root, stdio: 'inherit' });

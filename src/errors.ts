@@ -22,6 +22,7 @@ export type TapeErrorCode =
   | 'NOT_WRITABLE' // the directory can't be written
   | 'READ_ONLY' // the tape was opened for reading
   | 'SCHEMA_MISMATCH' // the tape was recorded with another schema
+  | 'STORAGE_MISSING' // a storage node of the tape is not among those given
   | 'SYMBOLS_FULL' // the symbol table has no room
   | 'TOO_LARGE' // a record doesn't fit a lane
   | 'TRUNCATED' // the file is shorter than it says

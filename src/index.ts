@@ -1,12 +1,22 @@
+export type { ColumnChoice } from './block/encoder.js';
 export { TapeError, type TapeErrorCode, type TapeErrorDetails } from './errors.js';
+export type { CompressionChoice } from './flush/flusher.js';
 export type { Appender, AppenderHandle } from './journal/appender.js';
 export type { RecoveryReport } from './journal/recovery.js';
 export { openAppender, openTape, type ReadOptions, readSchema } from './open.js';
 export type { Compression, Durability, OnFull, TapeOptions } from './options.js';
-export type { Batch, BytesColumn, ColumnOf, ColumnsOf, SymbolColumn, TextColumn } from './read/batch.js';
+export type {
+  Batch,
+  BytesColumn,
+  ColumnOf,
+  ColumnsOf,
+  OptionalColumn,
+  SymbolColumn,
+  TextColumn,
+} from './read/batch.js';
 export type { Damage, ScanOptions, Verdict } from './read/reader.js';
 export type { TapeReader } from './read/tape-reader.js';
-export type { Field, FieldKind, Fields, RecordOf, Schema, ValueOf, ValuesOf } from './schema.js';
+export type { Field, FieldKind, Fields, IsOptional, RecordOf, Schema, ValueOf, ValuesOf } from './schema.js';
 export {
   bytes,
   decimal,
@@ -17,6 +27,7 @@ export {
   i16,
   i32,
   i64,
+  optional,
   symbol,
   text,
   timestamp,

@@ -37,6 +37,9 @@ export interface Kernels {
   xxh64(pointer: number, length: number, seed: bigint): bigint;
   gatherStrided(rows: number, stride: number, count: number, offset: number, width: number, out: number): void;
   gatherIndexed(index: number, count: number, offset: number, width: number, out: number): void;
+  gatherColumns(rows: number, stride: number, indexed: number, count: number, table: number, columns: number): void;
+  move(out: number, from: number, bytes: number): void;
+  isConstant(values: number, width: number, count: number): number;
   gatherVarying(
     index: number,
     count: number,
@@ -46,16 +49,71 @@ export interface Kernels {
     out: number,
     outEnd: number,
   ): number;
-  toDecimals(source: number, count: number, divisor: number, out: number): void;
   widen(source: number, kind: number, count: number, out: number): void;
   narrow(source: number, kind: number, count: number, out: number): number;
+  rangeOf(values: number, kind: number, count: number, out: number): void;
   minMax(source: number, count: number, unsigned: number, out: number): void;
+  presenceMask(column: number, count: number, bit: number, out: number): void;
+  expandMask(mask: number, count: number, out: number): number;
+  keepPresent(column: number, width: number, mask: number, count: number, out: number): number;
   packedSize(source: number, count: number): number;
   pack(source: number, count: number, out: number): number;
   unpack(source: number, sourceEnd: number, count: number, out: number): number;
-  deltaSize(source: number, count: number): number;
-  deltaEncode(source: number, count: number, scratch: number, out: number): number;
-  deltaDecode(source: number, sourceEnd: number, count: number, out: number): number;
+  keepChanges(source: number, count: number, mask: number, out: number): number;
+  keepWhere(source: number, count: number, mask: number, out: number): number;
+  maskCount(mask: number, count: number): number;
+  spread(mask: number, count: number, kept: number, out: number): void;
+  fill(out: number, count: number, value: bigint): void;
+  toDecimals(source: number, count: number, divisor: number, out: number): void;
+  decimals(
+    source: number,
+    kind: number,
+    count: number,
+    divisor: number,
+    out: number,
+    rows: number,
+    bits: number,
+    most: number,
+  ): number;
+  undecimals(
+    values: number,
+    kind: number,
+    count: number,
+    divisor: number,
+    rows: number,
+    bits: number,
+    exceptions: number,
+  ): number;
+  spreadPresent(mask: number, count: number, kept: number, out: number): void;
+  differences(source: number, count: number, out: number): number;
+  zigzag(values: number, count: number): void;
+  sumDifferences(values: number, count: number, first: bigint, zigzagged: number): void;
+  dictionary(source: number, count: number, ids: number, values: number, scratch: number): number;
+  rangeDictionary(source: number, count: number, least: bigint, ids: number, values: number, scratch: number): number;
+  pairIds(a: number, b: number, count: number, others: number, scratch: number, out: number): number;
+  firstRows(ids: number, count: number, known: number, rows: number): void;
+  idsSuit(ids: number, count: number, values: number, source: number): number;
+  valuesInRows(source: number, rows: number, known: number, values: number): void;
+  packIds(ids: number, count: number, width: number, out: number): void;
+  unpackIds(ids: number, width: number, count: number, out: number): void;
+  lookUp(ids: number, width: number, count: number, values: number, known: number, out: number): number;
+  addConstant(source: number, count: number, base: bigint, out: number): void;
+  groupDifferences(source: number, groups: number, count: number, last: number, out: number): number;
+  sumGroups(values: number, groups: number, count: number, last: number, zigzagged: number): void;
+  toPlanes(source: number, width: number, count: number, out: number): void;
+  fromPlanes(source: number, width: number, count: number, out: number): void;
+  add(values: number, reference: number, count: number): void;
+  subtract(source: number, reference: number, count: number, out: number): void;
+  commonDivisor(source: number, count: number, base: bigint): bigint;
+  join(quotients: number, remainders: number, count: number, base: bigint, divisor: bigint): void;
+  split(source: number, count: number, base: bigint, divisor: bigint, quotients: number, remainders: number): number;
+  detokenize(tokens: number, bits: number, count: number, out: number): void;
+  tokenBits(tokens: number, count: number): number;
+  tokenize(source: number, count: number, tokens: number, bits: number): number;
+  huffmanSize(source: number, count: number, scratch: number): number;
+  huffmanEncode(source: number, count: number, out: number, scratch: number): number;
+  huffmanCount(source: number, sourceEnd: number): number;
+  huffmanDecode(source: number, sourceEnd: number, out: number, room: number, scratch: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;

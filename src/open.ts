@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { runtime } from 'ticktape/runtime';
 import { TapeError } from './errors.js';
+import { GROWTH } from './flush/adaptive.js';
 import { RemoteFlusher } from './flush/remote.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { Journal, readSymbols } from './journal/journal.js';
@@ -11,11 +12,12 @@ import { checkPath, type ResolvedOptions, resolveOptions, type TapeOptions } fro
 import { TapeBlocks } from './read/reader.js';
 import { TapeReader } from './read/tape-reader.js';
 import type { Mapper } from './runtime.js';
-import type { Fields, Schema } from './schema.js';
+import { describeKind, type Fields, type Schema } from './schema.js';
 import { Catalog } from './segment/catalog.js';
 import { DirectoryStorageNode } from './storage/directory.js';
 import { writeTapeFile } from './storage/identity.js';
 import { Replicator } from './storage/replicator.js';
+import { checkRoster, RESERVED_SEQUENCES, type RosterNode } from './storage/roster.js';
 import { checkWritable, claimDirectories, makeDirectory, type Survey, survey } from './storage/survey.js';
 import { Tape } from './tape.js';
 
@@ -25,12 +27,14 @@ export interface ReadOptions {
   readOnly: true;
   /** Where the journal is, if not in a storage directory. */
   journal?: string;
+  /** As of a tape that is written. */
+  read?: TapeOptions['read'];
 }
 
 /**
  * Opens the tape, made if there is none yet, and recovers what an earlier session left in its lanes.
  * @throws TapeError `LOCKED` where another writer has it, `SCHEMA_MISMATCH`, `BAD_OPTION`, `BAD_PATH`, `NOT_WRITABLE`,
- *   `DISK_FULL`, `FOREIGN`, and of files that are not what they should be; nothing on disk has changed then
+ *   `DISK_FULL`, `FOREIGN`, `STORAGE_MISSING`, and of files that are not what they should be; nothing on disk has changed then
  */
 export function openTape<F extends Fields>(schema: Schema<F>, options: TapeOptions): Promise<Tape<F>>;
 /** Opens a tape for reading only; it must exist. @throws TapeError `NOT_FOUND`, `SCHEMA_MISMATCH`, … */
@@ -46,23 +50,28 @@ export async function openTape<F extends Fields>(
 }
 
 async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOptions): Promise<TapeReader<F>> {
-  const { storage, journal } = resolveOptions(options);
+  const { storage, journal, read } = resolveOptions(options);
   const found = survey(storage, journal);
   if (found.tapeId === null) {
     throw new TapeError('NOT_FOUND', `${found.directories.join(', ')}: no tape there`, { path: found.directories[0] });
   }
   checkSchema(schema, found);
-  const catalog = new Catalog(found.directories);
+  const catalog = new Catalog(found.directories, found.roster?.skipped);
   catalog.refresh(found.tapeId);
   checkSegmentSchemas(schema, catalog);
-  return new TapeReader(schema, new TapeBlocks(schema, found.tapeId, catalog, await runtime.zstd()));
+  return new TapeReader(schema, new TapeBlocks(schema, found.tapeId, catalog, await runtime.zstd(), mapperFor(read)));
 }
 
 async function openWriter<F extends Fields>(schema: Schema<F>, options: ResolvedOptions): Promise<Tape<F>> {
   const before = survey(options.storage, options.journal);
   checkSchema(schema, before);
+  checkRoster(before.roster, before.directories, before.ids, options.lostStorageNodes);
   const mapper = chooseMapper(options);
-  const mapSizes = { capacity: options.capacity, storageNodes: options.storage.length, laneBytes: options.laneBytes };
+  const mapSizes = {
+    capacity: options.capacity,
+    growth: options.compression === 'adaptive' ? GROWTH : 1,
+    laneBytes: options.laneBytes,
+  };
   // Before anything is made, so that options that don't fit change nothing.
   const provisional = memoryMap(schema, { ...mapSizes, symbolCapacity: options.maxSymbols });
   checkWritable(before, options.segmentBytes + provisional.laneStride + provisional.symbolWindowBytes);
@@ -76,8 +85,10 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     // Again, now that nobody else can be at it: another process may have made the tape, written to it and closed it meanwhile.
     const found = survey(options.storage, options.journal);
     checkSchema(schema, found);
+    const { roster } = found;
+    const givenUp = checkRoster(roster, found.directories, found.ids, options.lostStorageNodes);
     const tapeId = found.tapeId ?? crypto.getRandomValues(new Uint8Array(16));
-    const catalog = new Catalog(found.directories);
+    const catalog = new Catalog(found.directories, roster?.skipped);
     const symbols = readSymbols(found.journal, tapeId);
     const zstd = await runtime.zstd();
     const input = { schema, tapeId, journal: found.journal, catalog, symbols, zstd, options };
@@ -86,8 +97,16 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
 
     for (const directory of found.directories) makeDirectory(directory);
     const epoch = nextEpoch(found, catalog, plan.lanes);
-    writeTapeFile(found.journal, { tapeId, epoch, schema });
-    claimDirectories(found, tapeId);
+    if (givenUp.length > 0) skipMissing(catalog, found, givenUp, options);
+    const tapeFile = claimDirectories(
+      found,
+      { tapeId, schema, epoch },
+      {
+        lost: [...(roster?.lost ?? []), ...givenUp],
+        nextSequence: catalog.nextSequence + RESERVED_SEQUENCES,
+        skipped: catalog.skipped,
+      },
+    );
     const session = {
       tapeId,
       schema,
@@ -96,7 +115,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
       segmentMaxAgeMs: options.segmentMaxAgeMs,
     };
     const nodes = found.directories.map(
-      (directory, ordinal) => new DirectoryStorageNode(directory, { runtime, mapped: null }, { ...session, ordinal }),
+      (directory, ordinal) => new DirectoryStorageNode(directory, runtime, { ...session, ordinal }),
     );
     const replicator = new Replicator(nodes, options.redundancy, Math.random, () => performance.now());
     const recovery = await recover(input, plan, replicator, epoch);
@@ -114,6 +133,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
       ...mapSizes,
       symbolCapacity: Math.max(options.maxSymbols, symbols?.capacity ?? 0),
     });
+    const { nextSequence } = catalog;
     journal = new Journal({ runtime, mapper, directory: found.journal, tapeId, epoch, schema, map });
     let onTrouble: (error: Error) => void = () => {};
     flusher = await RemoteFlusher.start(
@@ -122,7 +142,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
         memory: journal.memory,
         map,
         schemaJson: schema.json,
-        nextSequence: catalog.nextSequence,
+        nextSequence,
         journal: found.journal,
         mapped: journal.mapped,
         directories: found.directories,
@@ -146,9 +166,13 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
       survey: found,
       journal,
       flusher,
-      blocks: new TapeBlocks(schema, tapeId, catalog, zstd),
+      blocks: new TapeBlocks(schema, tapeId, catalog, zstd, mapper === null ? null : mapperFor(options.read)),
       recovery,
       lock,
+      giveBackSequences(records) {
+        const ended = { ...tapeFile.roster, nextSequence: nextSequence + BigInt(records) };
+        writeTapeFile(found.journal, { ...tapeFile, roster: ended });
+      },
       onTrouble(listener) {
         onTrouble = listener;
       },
@@ -162,11 +186,29 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
 }
 
 /** A lane's name holds the epoch, and blocks hold that name: an epoch must never come back. */
-function nextEpoch({ tape }: Survey, catalog: Catalog, lanes: readonly { epoch: number }[]): number {
-  let last = tape?.epoch ?? 0;
+function nextEpoch({ tape, roster }: Survey, catalog: Catalog, lanes: readonly { epoch: number }[]): number {
+  let last = Math.max(tape?.epoch ?? 0, roster?.epoch ?? 0);
   for (const { header } of catalog.segments.values()) last = Math.max(last, header.epoch);
   for (const { epoch } of lanes) last = Math.max(last, epoch);
   return last + 1;
+}
+
+/** What storage nodes that are given up may have held is not missed any more, and not given to other records. */
+function skipMissing(
+  catalog: Catalog,
+  { roster }: Survey,
+  givenUp: RosterNode[],
+  { onWarning }: ResolvedOptions,
+): void {
+  const gaps = catalog.gaps();
+  const from = catalog.nextSequence;
+  const to = roster!.nextSequence;
+  catalog.skipped = [...catalog.skipped, ...gaps, ...(from < to ? [{ from, to }] : [])];
+  const lost = gaps.reduce((sum, gap) => sum + gap.to - gap.from, 0n);
+  onWarning(
+    `${givenUp.map(({ path: directory }) => directory).join(', ')}: given up as lost, and with it ${lost} records` +
+      (from < to ? ` and any that followed on sequence ${from}; sequences go on at ${to}` : ''),
+  );
 }
 
 function chooseMapper({ journalMode, onWarning }: ResolvedOptions): Mapper | null {
@@ -179,6 +221,17 @@ function chooseMapper({ journalMode, onWarning }: ResolvedOptions): Mapper | nul
       `the journal is buffered, so a process that is killed loses its last milliseconds: ${(error as Error).message}`,
     );
     return null;
+  }
+}
+
+/** Of segments that are read; null where they are copied, be it for want of a mapper: results are the same. */
+function mapperFor(read: ResolvedOptions['read']): Mapper | null {
+  if (read === 'copied') return null;
+  try {
+    return runtime.mapper();
+  } catch (error) {
+    if (error instanceof TapeError && error.code === 'UNSUPPORTED') return null;
+    throw error;
   }
 }
 
@@ -195,7 +248,7 @@ function checkSegmentSchemas(schema: Schema, catalog: Catalog): void {
 
 function mismatch(given: Schema, recorded: Schema, file: string): TapeError {
   const describe = ({ name, fields }: Schema) =>
-    `${name}(${fields.map((field) => `${field.name} ${field.kind}${field.kind === 'decimal' ? `(${field.scale})` : ''}`).join(', ')})`;
+    `${name}(${fields.map((field) => `${field.name} ${describeKind(field)}`).join(', ')})`;
   return new TapeError(
     'SCHEMA_MISMATCH',
     `${file}: recorded as ${describe(recorded)}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,

@@ -1,6 +1,8 @@
+import path from 'node:path';
 import { MAX_STORAGE_NODES } from '../assembly/layout.js';
 import { show, TapeError } from './errors.js';
 import { badPath } from './io.js';
+import { isNodeId } from './storage/roster.js';
 
 /** What to do with a record when its lane is full: sleep until there is room, drop it (counted), or throw `FULL`. */
 export type OnFull = 'wait' | 'drop' | 'throw';
@@ -8,8 +10,12 @@ export type OnFull = 'wait' | 'drop' | 'throw';
 /** `process`: survives the death of the process. `disk`: `flush()` resolves once it survives a power cut too. */
 export type Durability = 'process' | 'disk';
 
-/** zstd at a level from 1 to 19 for chunks that it makes smaller, or none. */
-export type Compression = { zstd: number } | 'off';
+/**
+ * How hard blocks are compressed. `adaptive`: by what there is time for, from bit packing alone, while records come faster than
+ * they can be stored, to `dense`, while there is nothing else to do. `fast`: column encodings and Huffman codes. `dense`: these or zstd at
+ * level 9, whichever is smaller. `{ zstd }`: column encodings and zstd at a level from 1 to 19. `off`: bit packing alone.
+ */
+export type Compression = 'adaptive' | 'fast' | 'dense' | { zstd: number } | 'off';
 
 export interface TapeOptions {
   /** A directory a storage node, made if need be. */
@@ -22,7 +28,12 @@ export interface TapeOptions {
   journal?: string;
   /** `auto` maps the lanes' files and falls back to `buffered` with a warning; the others insist. */
   journalMode?: 'auto' | 'mapped' | 'buffered';
-  /** Default `{ zstd: 1 }`. */
+  /**
+   * `mapped`: scans map segments, where files can be mapped. `copied`: they read them, for segments that other programs cut meanwhile
+   * or that lie on a network drive, where a mapping can kill the process. With a buffered journal nothing is mapped. Default `mapped`.
+   */
+  read?: 'mapped' | 'copied';
+  /** Default `adaptive`. */
   compression?: Compression;
   /** Default `wait`. */
   onFull?: OnFull;
@@ -40,6 +51,8 @@ export interface TapeOptions {
   laneBytes?: number;
   /** Distinct symbols that the tape can hold. Default 65,536. */
   maxSymbols?: number;
+  /** Storage nodes that are lost for good, by their last paths or ids: the tape goes on without what only they held. */
+  lostStorageNodes?: readonly string[];
   /** Told of what is amiss and not fatal. Default: `console.warn`. */
   onWarning?: (message: string) => void;
 }
@@ -61,10 +74,14 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
   }
   for (const directory of storage) checkPath('storage', directory);
   if (journal !== undefined) checkPath('journal', journal);
-  let compression = options.compression ?? { zstd: 1 };
-  if (compression !== 'off') {
-    if (typeof compression !== 'object') refuse('compression', compression, "'off' or { zstd: 1 to 19 }");
+  const { lostStorageNodes: lost = [] } = options;
+  if (!Array.isArray(lost)) refuse('lostStorageNodes', lost, 'an array of directories');
+  for (const name of lost) checkPath('lostStorageNodes', name);
+  let compression = options.compression ?? 'adaptive';
+  if (typeof compression === 'object' && compression !== null) {
     compression = { zstd: whole('compression.zstd', compression.zstd, 1, 1, 19) };
+  } else if (!COMPRESSIONS.includes(compression)) {
+    refuse('compression', compression, `${quoted(COMPRESSIONS)} or { zstd: 1 to 19 }`);
   }
   if (options.laneBytes !== undefined) whole('laneBytes', options.laneBytes, 0, 64 * 1024, 1024 ** 3);
   return {
@@ -74,6 +91,7 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
     redundancy: whole('redundancy', options.redundancy, Math.min(2, storage.length), 1, storage.length),
     capacity: whole('capacity', options.capacity, 10_000, 16, 1_000_000),
     journalMode: oneOf('journalMode', options.journalMode, ['auto', 'mapped', 'buffered']),
+    read: oneOf('read', options.read, ['mapped', 'copied']),
     onFull: oneOf('onFull', options.onFull, ['wait', 'drop', 'throw']),
     durability: oneOf('durability', options.durability, ['process', 'disk']),
     syncIntervalMs: whole('syncIntervalMs', options.syncIntervalMs, 1000, 0, 86_400_000),
@@ -82,9 +100,12 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
     segmentMaxAgeMs: whole('segmentMaxAgeMs', options.segmentMaxAgeMs, 3_600_000, 1, 2 ** 31),
     laneBytes: options.laneBytes,
     maxSymbols: whole('maxSymbols', options.maxSymbols, 65_536, 1, 4_194_304),
+    lostStorageNodes: lost.map((name) => (isNodeId(name) ? name : path.resolve(name))),
     onWarning: callable('onWarning', options.onWarning, (message) => console.warn(`ticktape: ${message}`)),
   };
 }
+
+const COMPRESSIONS: readonly Compression[] = ['adaptive', 'fast', 'dense', 'off'];
 
 const KNOWN = new Set<string>([
   'storage',
@@ -92,6 +113,7 @@ const KNOWN = new Set<string>([
   'capacity',
   'journal',
   'journalMode',
+  'read',
   'compression',
   'onFull',
   'durability',
@@ -101,9 +123,12 @@ const KNOWN = new Set<string>([
   'segmentMaxAgeMs',
   'laneBytes',
   'maxSymbols',
+  'lostStorageNodes',
   'onWarning',
   'readOnly',
 ] satisfies (keyof TapeOptions | 'readOnly')[]);
+
+const quoted = (choices: readonly unknown[]) => choices.map((choice) => `'${choice}'`).join(' or ');
 
 function refuse(name: string, value: unknown, expected: string): never {
   throw new TapeError('BAD_OPTION', `option ${name} is ${show(value)}: it must be ${expected}`);
@@ -119,7 +144,7 @@ function whole(name: string, value: number | undefined, byDefault: number, low: 
 
 function oneOf<T extends string>(name: string, value: T | undefined, choices: readonly T[]): T {
   if (value === undefined) return choices[0];
-  if (!choices.includes(value)) refuse(name, value, choices.map((choice) => `'${choice}'`).join(' or '));
+  if (!choices.includes(value)) refuse(name, value, quoted(choices));
   return value;
 }
 

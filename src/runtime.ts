@@ -6,6 +6,17 @@ export interface FileMapping {
   unmap(): void;
 }
 
+/** A file mapped over a window of a shared memory to be read: a store there traps or kills the process. */
+export interface FileView {
+  /**
+   * Brings the pages of `length` bytes from `from` (both within the view) in, to be read at memory speed, and no others. `false`: they
+   * can't be read, as the file was cut or its disk fails; to load from them would kill the process (SIGBUS).
+   */
+  bringIn(from: number, length: number): boolean;
+  /** Puts plain zeroed memory in the window's place. Idempotent. */
+  unmap(): void;
+}
+
 /** Memory-mapped files. */
 export interface Mapper {
   /**
@@ -14,6 +25,12 @@ export interface Mapper {
    * @throws TapeError `IO`
    */
   map(path: string, memory: WebAssembly.Memory, offset: number, length: number, fileOffset: number): FileMapping;
+  /**
+   * The same to read alone, of a file that need not be writable. `length`: any; what follows the file's end on its last page reads as
+   * zeros. After an error plain memory is there.
+   * @throws TapeError `IO`; `UNSUPPORTED` where the system can't bring pages in without a signal where they can't be read
+   */
+  view(path: string, memory: WebAssembly.Memory, offset: number, length: number, fileOffset: number): FileView;
 }
 
 /** An exclusive lock that the operating system drops when its holder dies. */
@@ -21,15 +38,30 @@ export interface FileLock {
   release(): void;
 }
 
-/** One-shot zstd, one frame a call. */
+/** zstd, one frame a call, with its content size. `level`: 1 to 19. All that is given may be views of shared memory. */
 export interface Zstd {
-  /** `level`: 1 to 19. The result may be longer than the input. `bytes` may be a view of shared memory. */
+  /** The result may be longer than the input. */
   compress(bytes: Uint8Array, level: number): Uint8Array;
   /**
+   * Answers how long the frame is, or -1 where it does not fit `out` or the runtime can't compress that much. `out` may lie over
+   * `bytes`: it is written last, and only with what fits.
+   */
+  compressInto(bytes: Uint8Array, level: number, out: Uint8Array): number;
+  /**
+   * The same in steps, off this thread and without a second buffer as large as the content, where the runtime has streams; it
+   * ends early where the frame does not fit. `out` lies apart from `bytes`, and neither changes meanwhile. After -1 it holds anything.
+   */
+  compressStream(bytes: Uint8Array, level: number, out: Uint8Array): Promise<number>;
+  /**
    * `size`: bytes that the frame must hold; checked against the frame's header before anything is allocated.
-   * @throws TapeError `CORRUPT`
+   * @throws TapeError `CORRUPT`; `UNSUPPORTED` where the runtime can't decode that much
    */
   decompress(frame: Uint8Array, size: number): Uint8Array;
+  /**
+   * The content of all frames in `bytes`, one after another; a frame need not say its size. For files that others wrote.
+   * @throws TapeError `CORRUPT`; `TOO_LARGE` where it is more than `mostBytes`
+   */
+  decompressAll(bytes: Uint8Array, mostBytes: number): Uint8Array;
 }
 
 /** A worker thread. */
@@ -54,6 +86,11 @@ export interface Runtime {
    * @throws TapeError `DISK_FULL`, `IO`
    */
   preallocate(path: string, length: number): void;
+  /**
+   * Puts the names in the directory on the disk, where the system doesn't by itself.
+   * @throws TapeError `IO`
+   */
+  syncDirectory(path: string): void;
   /**
    * Locks the file at `path`, made if need be.
    * @throws TapeError `LOCKED`, `IO`

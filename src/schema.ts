@@ -1,4 +1,6 @@
 import {
+  CONTROL_FIELD_COUNT,
+  CONTROL_FIELDS,
   FIELD_BITS,
   FIELD_BYTES,
   FIELD_KIND,
@@ -48,35 +50,49 @@ export const KINDS = {
 export type FieldKind = keyof typeof KINDS;
 
 /** A named, typed place in every record. */
-export interface Field<Name extends string = string, Kind extends FieldKind = FieldKind> {
+export interface Field<
+  Name extends string = string,
+  Kind extends FieldKind = FieldKind,
+  Optional extends boolean = boolean,
+> {
   readonly name: Name;
   readonly kind: Kind;
   /** Decimal places of a `decimal`; 0 otherwise. */
   readonly scale: number;
+  /** Whether a record may be without a value here; left out: no. */
+  readonly optional?: Optional;
 }
 
-/** What a field of this kind takes in `append` and gives in a record. */
-export type ValueOf<Kind extends FieldKind> = Kind extends 'timestamp' | 'i64' | 'u64'
-  ? bigint
-  : Kind extends 'symbol' | 'text'
-    ? string
-    : Kind extends 'bytes'
-      ? Uint8Array
-      : number;
+/** What a field of this kind takes in `append` and gives in a record: of an optional one also null. */
+export type ValueOf<Kind extends FieldKind, Optional extends boolean = false> =
+  | (Optional extends true ? null : never)
+  | (Kind extends 'timestamp' | 'i64' | 'u64'
+      ? bigint
+      : Kind extends 'symbol' | 'text'
+        ? string
+        : Kind extends 'bytes'
+          ? Uint8Array
+          : number);
 
 export type Fields = readonly Field[];
 
+/** Whether the field is optional; `boolean` where its type doesn't say. */
+export type IsOptional<F extends Field> =
+  F extends Field<string, FieldKind, false> ? false : F extends Field<string, FieldKind, true> ? true : boolean;
+
 /** The arguments of `append`: a value a field, in the schema's order. */
-export type ValuesOf<F extends Fields> = { [I in keyof F]: ValueOf<F[I]['kind']> };
+export type ValuesOf<F extends Fields> = { [I in keyof F]: ValueOf<F[I]['kind'], IsOptional<F[I]>> };
 
 /** One record as an object. */
-export type RecordOf<F extends Fields> = { [Entry in F[number] as Entry['name']]: ValueOf<Entry['kind']> };
+export type RecordOf<F extends Fields> = {
+  [Entry in F[number] as Entry['name']]: ValueOf<Entry['kind'], IsOptional<Entry>>;
+};
 
 const field = <const Name extends string, Kind extends FieldKind>(
   name: Name,
   kind: Kind,
   scale = 0,
-): Field<Name, Kind> => ({ name, kind, scale });
+): Field<Name, Kind, false> => ({ name, kind, scale, optional: false });
 
 /** Nanoseconds since the Unix epoch, a bigint from −2⁶³ to 2⁶³ − 1. Every schema has exactly one. */
 export const timestamp = <const Name extends string>(name: Name) => field(name, 'timestamp');
@@ -106,8 +122,31 @@ export const text = <const Name extends string>(name: Name) => field(name, 'text
 /** A Uint8Array of any length that a lane takes. */
 export const bytes = <const Name extends string>(name: Name) => field(name, 'bytes');
 
+/**
+ * The field, and its value may be absent: `append` takes null for it, and a record gives null. Of any kind but a timestamp. Absent is
+ * none of the kind's values: zero, NaN and an empty string are present.
+ * @throws TapeError `BAD_SCHEMA` for a timestamp, and for a field that is optional already
+ */
+export function optional<const Name extends string, Kind extends Exclude<FieldKind, 'timestamp'>>(
+  field: Field<Name, Kind, false>,
+): Field<Name, Kind, true> {
+  // Also called where nobody checks types.
+  const given = field as Field | null;
+  if (typeof given !== 'object' || given === null) throw new TapeError('BAD_SCHEMA', `${show(given)} is no field`);
+  if (given.kind === 'timestamp') {
+    throw new TapeError('BAD_SCHEMA', `field ${given.name}: a timestamp can't be optional`, { field: given.name });
+  }
+  if (given.optional === true) {
+    throw new TapeError('BAD_SCHEMA', `field ${given.name} is optional already`, { field: given.name });
+  }
+  return { ...field, optional: true };
+}
+
 /** Where a field lies in a record. */
 export interface PlacedField extends Field {
+  readonly optional: boolean;
+  /** Number of its bit among the record's presence bits: its place among the schema's optional fields; -1 where it is not optional. */
+  readonly presenceBit: number;
   /** Its place in the schema, which is its place among the arguments of `append`. */
   readonly index: number;
   readonly kindNumber: number;
@@ -124,6 +163,13 @@ export class Schema<F extends Fields = Fields> {
   readonly table: readonly PlacedField[];
   /** Varying fields, in the schema's order. */
   readonly varying: readonly PlacedField[];
+  /** Optional fields, in the schema's order. */
+  readonly optionals: readonly PlacedField[];
+  /**
+   * Where a record says which optional values it has: from its byte `offset` on, in `bytes` bytes (0 without optional fields). Bit
+   * k mod 8 of byte k >> 3 is 1 where optional field k is present; an absent one's own bytes are zero.
+   */
+  readonly presence: { readonly offset: number; readonly bytes: number };
   /** Bytes of a record's fixed part, header included; a multiple of 8. */
   readonly recordBytes: number;
   /** The canonical text that the fingerprint is taken of and that segments repeat. */
@@ -135,7 +181,10 @@ export class Schema<F extends Fields = Fields> {
     checkSchema(name, fields);
     this.name = name;
     this.fields = fields;
-    this.json = JSON.stringify({ name, fields: fields.map(({ name, kind, scale }) => [name, kind, scale]) });
+    this.json = JSON.stringify({
+      name,
+      fields: fields.map(({ name, kind, scale, optional }) => [name, kind, scale, ...(optional ? [true] : [])]),
+    });
     this.fingerprint = hash64(new TextEncoder().encode(this.json));
 
     const placed: PlacedField[] = [];
@@ -143,24 +192,32 @@ export class Schema<F extends Fields = Fields> {
     const order = fields.map((_, index) => index);
     const rank = (index: number) => (fields[index].kind === 'timestamp' ? 16 : KINDS[fields[index].kind].width);
     order.sort((a, b) => rank(b) - rank(a) || a - b);
+    const bits = fields.flatMap(({ optional }, index) => (optional ? [index] : []));
     let offset = RECORD_TIMESTAMP;
     for (const index of order) {
       const { number: kindNumber, width } = KINDS[fields[index].kind];
-      placed[index] = { ...fields[index], index, kindNumber, width, offset };
+      const presenceBit = bits.indexOf(index);
+      placed[index] = { ...fields[index], optional: presenceBit >= 0, presenceBit, index, kindNumber, width, offset };
       offset += width;
     }
-    this.recordBytes = Math.ceil(offset / 8) * 8;
+    this.presence = { offset, bytes: Math.ceil(bits.length / 8) };
+    this.recordBytes = Math.ceil((offset + this.presence.bytes) / 8) * 8;
     this.varying = placed.filter(isVarying);
+    this.optionals = bits.map((index) => placed[index]);
     this.table = order.map((index) => placed[index]);
   }
 
   /** The schema that `json` (of a segment or a tape file) says. @throws TapeError `CORRUPT` */
   static parse(json: string, path: string): Schema {
     try {
-      const { name, fields } = JSON.parse(json) as { name: string; fields: [string, FieldKind, number][] };
+      const { name, fields } = JSON.parse(json) as { name: string; fields: [string, FieldKind, number, true?][] };
       return new Schema(
         name,
-        fields.map(([fieldName, kind, scale]) => field(fieldName, kind, scale)),
+        fields.map(([fieldName, kind, scale, ...rest]): Field => {
+          const known = rest.length === 0 || (rest.length === 1 && rest[0] === true);
+          if (!known) throw new TapeError('BAD_SCHEMA', `field ${fieldName}: ${show(rest)} is unknown`);
+          return { ...field(fieldName, kind, scale), optional: rest.length === 1 };
+        }),
       );
     } catch (cause) {
       throw new TapeError('CORRUPT', `${path}: the schema in it can't be read`, { cause, path });
@@ -179,10 +236,22 @@ export function defineSchema<const F extends Fields>(name: string, ...fields: F)
 
 export const isVarying = ({ kind }: Field): boolean => kind === 'text' || kind === 'bytes';
 
-/** Writes the kernels' field table at `at`. */
-export function writeFieldTable(schema: Schema, view: DataView, at: number): void {
-  schema.table.forEach(({ kindNumber, scale, width, offset }, i) => {
-    const entry = at + i * FIELD_BYTES;
+/** The field's kind as a message names it. */
+export const describeKind = ({ kind, scale, optional }: Field): string =>
+  `${optional ? 'optional ' : ''}${kind}${kind === 'decimal' ? `(${scale})` : ''}`;
+
+/** Writes the kernels' field table: the fields, then the presence bytes, which are u8 values to the kernels. */
+export function writeFieldTable({ table, presence }: Schema, view: DataView): void {
+  const presenceBytes = Array.from({ length: presence.bytes }, (_, i) => ({
+    kindNumber: KIND_U8,
+    scale: 0,
+    width: 1,
+    offset: presence.offset + i,
+  }));
+  const entries = [...table, ...presenceBytes];
+  view.setUint32(CONTROL_FIELD_COUNT, entries.length, true);
+  entries.forEach(({ kindNumber, scale, width, offset }, i) => {
+    const entry = CONTROL_FIELDS + i * FIELD_BYTES;
     view.setUint8(entry + FIELD_KIND, kindNumber);
     view.setUint8(entry + FIELD_SCALE, scale);
     view.setUint8(entry + FIELD_BITS, 8 * width);
@@ -203,7 +272,7 @@ function checkSchema(name: unknown, fields: Fields): void {
   const names = new Set<string>();
   for (const given of fields) {
     if (typeof given !== 'object' || given === null) refuse(`schema ${name}: ${show(given)} is no field`);
-    const { name: fieldName, kind, scale } = given;
+    const { name: fieldName, kind, scale, optional } = given;
     if (typeof fieldName !== 'string' || !NAME.test(fieldName)) {
       refuse(`schema ${name}: field name ${JSON.stringify(fieldName)}: ${rule}`, String(fieldName));
     }
@@ -212,6 +281,12 @@ function checkSchema(name: unknown, fields: Fields): void {
     if (!Object.hasOwn(KINDS, kind)) refuse(`schema ${name}: field ${fieldName} is of unknown kind ${kind}`, fieldName);
     if (!Number.isInteger(scale) || scale < 0 || scale > 15) {
       refuse(`schema ${name}: field ${fieldName}: a scale is a whole number from 0 to 15, not ${scale}`, fieldName);
+    }
+    if (optional !== undefined && typeof optional !== 'boolean') {
+      refuse(`schema ${name}: field ${fieldName}: optional is true or false, not ${show(optional)}`, fieldName);
+    }
+    if (optional && kind === 'timestamp') {
+      refuse(`schema ${name}: field ${fieldName}: a timestamp can't be optional`, fieldName);
     }
   }
   const timestamps = fields.filter(({ kind }) => kind === 'timestamp').length;

@@ -9,6 +9,7 @@ import {
   LANE_RECORDS,
   STORAGE_COUNTER_BYTES,
 } from '../assembly/layout.js';
+import type { CompressionChoice } from './flush/flusher.js';
 import type { Journal } from './journal/journal.js';
 import { readLaneCounters } from './journal/lane.js';
 import type { RecoveryReport } from './journal/recovery.js';
@@ -48,6 +49,8 @@ export interface TapeStats {
   storedBytes: number;
   /** rawBytes / storedBytes; 0 before the first block. */
   compressionRatio: number;
+  /** How blocks are made at present, and why; null before the first. */
+  compression: CompressionChoice | null;
   lanes: LaneStats[];
   storageNodes: StorageNodeStats[];
   recovery: RecoveryReport;

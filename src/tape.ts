@@ -85,10 +85,11 @@ export class Tape<F extends Fields> {
   }
 
   stats(): TapeStats {
-    const { journal, options, survey, recovery, blocks } = this.#parts;
+    const { journal, options, survey, recovery, blocks, flusher } = this.#parts;
     return {
       ...readCounters(journal, survey.directories),
       redundancy: options.redundancy,
+      compression: flusher.choice,
       recovery,
       trouble: this.#trouble,
       damage: blocks.damage,
@@ -117,11 +118,22 @@ export class Tape<F extends Fields> {
     try {
       await flusher.close();
       empty = true;
+      this.#giveBackSequences();
     } finally {
       if (!empty) Atomics.store(words, CONTROL_STATE >> 2, TAPE_FAILED);
       blocks.close();
       journal.close(empty);
       lock.release();
+    }
+  }
+
+  #giveBackSequences(): void {
+    const { options, giveBackSequences } = this.#parts;
+    try {
+      giveBackSequences(this.stats().records);
+    } catch (error) {
+      // Everything is stored; sequences would only be skipped if a storage node were lost.
+      options.onWarning((error as Error).message);
     }
   }
 
@@ -139,5 +151,7 @@ export interface TapeParts<F extends Fields> {
   blocks: TapeBlocks<F>;
   recovery: RecoveryReport;
   lock: FileLock;
+  /** Of a session that sealed so many records: it may have reserved more sequences. */
+  giveBackSequences(records: number): void;
   onTrouble(listener: (error: Error) => void): void;
 }

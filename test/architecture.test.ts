@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import * as layout from '../dist/assembly/layout.js';
 import { encodeBlockHeader } from '../dist/src/block/header.js';
+import { MAX_STEPS, parsePlan, type Step } from '../dist/src/block/plan.js';
 import { laneSalt, NEVER, writeLaneHeader } from '../dist/src/journal/lane.js';
 import { encodeSymbolHeader } from '../dist/src/journal/symbols.js';
 import { decimal, defineSchema, timestamp } from '../dist/src/schema.js';
@@ -190,6 +191,7 @@ test('block', () => {
     offset: 256,
     storedBytes: 64,
     encodedBytes: 80,
+    openBytes: 24,
     checksum: 1n,
   };
   const bytes = encodeBlockHeader({
@@ -232,4 +234,37 @@ test('block', () => {
   const symbol = new DataView(bytes.buffer, 200);
   expect([symbol.getUint32(0, true), symbol.getUint32(4, true)]).toEqual([2, 7]);
   expect(bytes.length).toBe(200 + 16 + 8);
+});
+
+/** The rows of the table of steps: number, bytes of parameters, steps handed on to. */
+function steps(): { name: string; number: number; parameterBytes: number; children: number }[] {
+  const from = document.indexOf('| step | number | parameters |');
+  const lines = document.slice(from).split('\n').slice(2);
+  const end = lines.findIndex((line) => !line.startsWith('|'));
+  return lines.slice(0, end).map((line) => {
+    const [, name, number, parameters, then] = line.split('|').map((cell) => cell.trim());
+    const bits = Array.from(parameters.matchAll(/[iu](\d+) /g), ([, width]) => Number(width));
+    const children = then === '' ? 0 : then.split(',').length;
+    return { name, number: Number(number), parameterBytes: bits.reduce((sum, width) => sum + width / 8, 0), children };
+  });
+}
+
+test('plans: every step has the number, the parameters and the steps behind it that the table says', () => {
+  const rows = steps();
+  expect(rows.map(({ number }) => number)).toEqual(rows.map((_, i) => i));
+  for (const { name, number, parameterBytes, children } of rows) {
+    // One id bit, one value, one byte a plane, no exceptions, no zigzag: all within range.
+    const parameters = new Uint8Array(parameterBytes);
+    if (name === 'dictionary') parameters.set([1, 1]);
+    else if (name === 'planes') parameters[0] = 1;
+    else if (name === 'same ids') parameters[2] = 1;
+    const plan = Uint8Array.of(number, ...parameters, ...new Array(children).fill(1));
+    const parsed = parsePlan(plan) as Step;
+    expect(parsed, name).toMatchObject({ op: number });
+    expect(parsed.children.map(({ op }) => op)).toEqual(new Array(children).fill(1));
+    expect(parsePlan(plan.subarray(0, -1)), name).toBeTypeOf('string');
+    expect(parsePlan(Uint8Array.of(...plan, 1)), name).toBeTypeOf('string');
+  }
+  expect(parsePlan(Uint8Array.of(rows.length)), 'a step behind the last').toBeTypeOf('string');
+  expect(document).toContain(`A plan has ${MAX_STEPS} steps at most`);
 });

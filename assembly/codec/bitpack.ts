@@ -20,34 +20,28 @@ import {
 
 const BASE_BYTES: u32 = 8;
 
-// @ts-ignore: decorator
-@inline
-export function sizeOf(src: usize, count: u32, differences: bool): u32 {
-  const base = least(src, count, differences);
+/** Bytes that `pack` will write. */
+export function packedSize(src: usize, count: u32): u32 {
+  const base = least(src, count);
   let size = BASE_BYTES + miniblocks(count);
   for (let left = count; left > 0; ) {
     const values = min<u32>(left, MINIBLOCK);
-    size += miniblockBytes(values, widthOf(src, values, base, differences));
+    size += miniblockBytes(values, widthOf(src, values, base));
     src += values << 3;
     left -= values;
   }
   return size;
 }
 
-/** Bytes that `pack` will write. */
-export function packedSize(src: usize, count: u32): u32 {
-  return sizeOf(src, count, false);
-}
-
 /** Answers the bytes written: `packedSize`, and not one more. */
 export function pack(src: usize, count: u32, out: usize): u32 {
-  const base = least(src, count, false);
+  const base = least(src, count);
   store<i64>(out, base);
   let widths = out + BASE_BYTES;
   let at = widths + miniblocks(count);
   for (let left = count; left > 0; ) {
     const values = min<u32>(left, MINIBLOCK);
-    const width = widthOf(src, values, base, false);
+    const width = widthOf(src, values, base);
     store<u8>(widths, width);
     if (values == MINIBLOCK) packFull(src, base, width, at);
     else packPart(src, values, base, width, at);

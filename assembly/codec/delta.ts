@@ -1,56 +1,59 @@
-// Differences of neighbouring i64 values (wrapping), little-endian:
-//
-//   0  i64 first       the first value, 0 of none
-//   8  the other values, each minus the one before it, as a chunk of bitpack.ts:
-//      i64 least difference, u8 widths, miniblocks of differences minus the least
-//
-// The count is not in it. Counts 0 and 1 take 16 bytes.
-import { pack, sizeOf, unpack } from './bitpack';
+// Differences of neighbouring i64 values (wrapping): value i minus value i - 1, the first 0; the first value is kept apart. Where
+// one is negative, all are zigzagged: d becomes (d << 1) ^ (d >> 63), so that small ones of either sign are small.
 
-const FIRST_BYTES: u32 = 8;
+/** Answers 1 where a difference is negative. `out` may be `src`. */
+export function differences(src: usize, count: u32, out: usize): u32 {
+  if (count == 0) return 0;
+  let previous = load<i64>(src);
+  let signs: i64 = 0;
+  let before = i64x2.splat(previous);
+  let signs2 = i64x2.splat(0);
+  let left = count;
+  for (; left >= 2; left -= 2) {
+    const two = v128.load(src);
+    const d = i64x2.sub(two, v128.shuffle<u64>(before, two, 1, 2));
+    signs2 = v128.or(signs2, d);
+    v128.store(out, d);
+    before = two;
+    src += 16;
+    out += 16;
+  }
+  if (left > 0) {
+    previous = i64x2.extract_lane(before, 1);
+    const d = load<i64>(src) - previous;
+    signs |= d;
+    store<i64>(out, d);
+  }
+  signs |= i64x2.extract_lane(signs2, 0) | i64x2.extract_lane(signs2, 1);
+  return signs < 0 ? 1 : 0;
+}
+
+/** In place. */
+export function zigzag(values: usize, count: u32): void {
+  const end = values + (<usize>count << 3);
+  for (; values + 16 <= end; values += 16) {
+    const two = v128.load(values);
+    v128.store(values, v128.xor(i64x2.shl(two, 1), i64x2.shr_s(two, 63)));
+  }
+  if (values < end) {
+    const one = load<i64>(values);
+    store<i64>(values, (one << 1) ^ (one >> 63));
+  }
+}
 
 // @ts-ignore: decorator
 @inline
-function differencesOf(count: u32): u32 {
-  return count == 0 ? 0 : count - 1;
-}
-
-/** Bytes that `deltaEncode` will write. */
-export function deltaSize(src: usize, count: u32): u32 {
-  return FIRST_BYTES + sizeOf(src, differencesOf(count), true);
-}
-
-/** `scratch`: room for `count` i64, which may be `src` itself. Answers the bytes written: `deltaSize`, and not one more. */
-export function deltaEncode(src: usize, count: u32, scratch: usize, out: usize): u32 {
-  const first: i64 = count == 0 ? 0 : load<i64>(src);
-  const differences = differencesOf(count);
-  let at = scratch;
-  let left = differences;
-  for (; left >= 2; left -= 2) {
-    v128.store(at, i64x2.sub(v128.load(src, 8), v128.load(src)));
-    src += 16;
-    at += 16;
+function sum(values: usize, count: u32, first: i64, zigzagged: bool): void {
+  let total = first;
+  for (const end = values + (<usize>count << 3); values < end; values += 8) {
+    const d = load<u64>(values);
+    total += zigzagged ? <i64>((d >> 1) ^ (0 - (d & 1))) : <i64>d;
+    store<i64>(values, total);
   }
-  if (left > 0) store<i64>(at, load<i64>(src, 8) - load<i64>(src));
-  store<i64>(out, first);
-  return FIRST_BYTES + pack(scratch, differences, out + FIRST_BYTES);
 }
 
-/**
- * Answers the bytes read, or -1, with nothing written, where the chunk is not whole. Reads nothing at or past `srcEnd`, writes
- * nothing but `count` values.
- */
-export function deltaDecode(src: usize, srcEnd: usize, count: u32, out: usize): i32 {
-  if (srcEnd < src || srcEnd - src < FIRST_BYTES) return -1;
-  const size = unpack(src + FIRST_BYTES, srcEnd, differencesOf(count), out + 8);
-  if (size < 0 || size > i32.MAX_VALUE - FIRST_BYTES) return -1;
-  if (count == 0) return FIRST_BYTES + size;
-  let value = load<i64>(src);
-  store<i64>(out, value);
-  for (let left = count - 1; left > 0; left--) {
-    out += 8;
-    value += load<i64>(out);
-    store<i64>(out, value);
-  }
-  return FIRST_BYTES + size;
+/** In place: from differences to values. `zigzagged`: not 0 where they are. */
+export function sumDifferences(values: usize, count: u32, first: i64, zigzagged: u32): void {
+  if (zigzagged != 0) sum(values, count, first, true);
+  else sum(values, count, first, false);
 }

@@ -25,24 +25,10 @@ function lesser(a: v128, b: v128): v128 {
   return v128.bitselect(a, b, i64x2.lt_s(a, b));
 }
 
-// The values that a chunk holds: those at src, or (`differences`, a constant) the difference of each to the one after it.
-
-// @ts-ignore: decorator
-@inline
-function one(src: usize, differences: bool): i64 {
-  return differences ? load<i64>(src, 8) - load<i64>(src) : load<i64>(src);
-}
-
-// @ts-ignore: decorator
-@inline
-function two(src: usize, differences: bool): v128 {
-  return differences ? i64x2.sub(v128.load(src, 8), v128.load(src)) : v128.load(src);
-}
-
 /** The least value; 0 of none. */
 // @ts-ignore: decorator
 @inline
-export function least(src: usize, count: u32, differences: bool): i64 {
+export function least(src: usize, count: u32): i64 {
   if (count == 0) return 0;
   let a = i64x2.splat(i64.MAX_VALUE);
   let b = a;
@@ -50,16 +36,16 @@ export function least(src: usize, count: u32, differences: bool): i64 {
   let d = a;
   let left = count;
   for (; left >= 8; left -= 8) {
-    a = lesser(two(src, differences), a);
-    b = lesser(two(src + 16, differences), b);
-    c = lesser(two(src + 32, differences), c);
-    d = lesser(two(src + 48, differences), d);
+    a = lesser(v128.load(src), a);
+    b = lesser(v128.load(src, 16), b);
+    c = lesser(v128.load(src, 32), c);
+    d = lesser(v128.load(src, 48), d);
     src += 64;
   }
   a = lesser(lesser(a, b), lesser(c, d));
   let result = min<i64>(i64x2.extract_lane(a, 0), i64x2.extract_lane(a, 1));
   for (; left > 0; left--) {
-    result = min<i64>(result, one(src, differences));
+    result = min<i64>(result, load<i64>(src));
     src += 8;
   }
   return result;
@@ -68,20 +54,20 @@ export function least(src: usize, count: u32, differences: bool): i64 {
 /** Bits that the widest of `count` values minus `base` needs. */
 // @ts-ignore: decorator
 @inline
-export function widthOf(src: usize, count: u32, base: i64, differences: bool): u32 {
+export function widthOf(src: usize, count: u32, base: i64): u32 {
   const bases = i64x2.splat(base);
   let a = i64x2.splat(0);
   let b = a;
   let left = count;
   for (; left >= 4; left -= 4) {
-    a = v128.or(a, i64x2.sub(two(src, differences), bases));
-    b = v128.or(b, i64x2.sub(two(src + 16, differences), bases));
+    a = v128.or(a, i64x2.sub(v128.load(src), bases));
+    b = v128.or(b, i64x2.sub(v128.load(src, 16), bases));
     src += 32;
   }
   a = v128.or(a, b);
   let bits = i64x2.extract_lane(a, 0) | i64x2.extract_lane(a, 1);
   for (; left > 0; left--) {
-    bits |= one(src, differences) - base;
+    bits |= load<i64>(src) - base;
     src += 8;
   }
   return 64 - <u32>clz<i64>(bits);

@@ -12,9 +12,10 @@
 //   64  i64 greatest timestamp  …   symbols: u32 id, u32 length, UTF-8, zeros up to a multiple of 8
 //   72  u64 block bytes         …   u64 XXH64 of all of the header before it
 //
-// A chunk entry: 0 u16 field, 2 u8 part (0 values, or lengths of a varying field; 1 its bytes), 3 u8 kind, 4 u8 encoding,
-// 5 u8 compression, 6 u16 flags (1: least and greatest hold), 8 u32 offset in the block, 12 u32 stored bytes, 16 u32 bytes before
-// compression, 20 u32 zero, 24 u64 XXH64 of the stored bytes, 32 least value, 40 greatest value (i64, or u64 for a u64 field).
+// A chunk entry: 0 u16 field, 2 u8 part (0 values, or lengths of a varying field; 1 its bytes; 2 which values of an optional field
+// are present), 3 u8 kind, 4 u8 encoding, 5 u8 compression, 6 u16 flags (1: least and greatest hold), 8 u32 offset in the block,
+// 12 u32 stored bytes, 16 u32 bytes before compression, 20 u32 open bytes (those at the start that are not compressed), 24 u64 XXH64
+// of the stored bytes, 32 least value, 40 greatest value (i64, or u64 for a u64 field). An optional field's values are the present ones.
 // Chunks lie behind the header in this order, each on a multiple of 8.
 import { MAX_FIELDS, MAX_LANES, SYMBOL_NAME_MAX } from '../../assembly/layout.js';
 import { hash64 } from '../hash.js';
@@ -30,11 +31,14 @@ export const MAX_BLOCK_BYTES = 2 ** 30;
 /** No header is longer: a million distinct symbols of 55 bytes. */
 const MAX_HEADER_BYTES = 2 ** 26;
 
-export const ENCODING_RAW = 0;
-export const ENCODING_PACKED = 1;
-export const ENCODING_DELTA = 2;
+/** The values as they lie in records. */
+export const ENCODING_PLAIN = 0;
+/** As a plan says: u16 bytes of the plan, the plan (plan.ts), packed bytes, symbols. */
+export const ENCODING_PLAN = 1;
 export const COMPRESSION_NONE = 0;
 export const COMPRESSION_ZSTD = 1;
+/** Segments of huffman.ts, one after another. */
+export const COMPRESSION_HUFFMAN = 2;
 
 /** Where records of a block came from: positions from..to of a lane. */
 export interface LaneRange {
@@ -55,6 +59,8 @@ export interface ChunkEntry {
   offset: number;
   storedBytes: number;
   encodedBytes: number;
+  /** Bytes at the start of the chunk that no compression is applied to. */
+  openBytes: number;
   /** u64 */
   checksum: bigint;
 }
@@ -132,6 +138,7 @@ export function encodeBlockHeader(header: Omit<BlockHeader, 'checksum'>): Uint8A
     view.setUint32(at + 8, chunk.offset, true);
     view.setUint32(at + 12, chunk.storedBytes, true);
     view.setUint32(at + 16, chunk.encodedBytes, true);
+    view.setUint32(at + 20, chunk.openBytes, true);
     view.setBigUint64(at + 24, chunk.checksum, true);
     view.setBigUint64(at + 32, BigInt.asUintN(64, chunk.range?.least ?? 0n), true);
     view.setBigUint64(at + 40, BigInt.asUintN(64, chunk.range?.greatest ?? 0n), true);
@@ -178,7 +185,7 @@ export function decodeBlockHeader(bytes: Uint8Array): BlockHeader | string {
   if (count === 0 || count > MAX_BLOCK_RECORDS) return `the block header says ${count} records`;
   if (blockBytes < headerBytes || blockBytes > MAX_BLOCK_BYTES || blockBytes % 8 !== 0)
     return 'the block length is wrong';
-  if (chunkCount > 2 * MAX_FIELDS || rangeCount > MAX_LANES) return 'the block header counts too many parts';
+  if (chunkCount > 3 * MAX_FIELDS || rangeCount > MAX_LANES) return 'the block header counts too many parts';
   let at = BLOCK_HEADER_BYTES;
   if (at + rangeCount * LANE_RANGE_BYTES + chunkCount * CHUNK_ENTRY_BYTES > end) return 'the block header is too short';
 
@@ -210,6 +217,7 @@ export function decodeBlockHeader(bytes: Uint8Array): BlockHeader | string {
       offset,
       storedBytes,
       encodedBytes: view.getUint32(at + 16, true),
+      openBytes: view.getUint32(at + 20, true),
       checksum: view.getBigUint64(at + 24, true),
     });
   }

@@ -15,18 +15,27 @@ import {
   LANE_TAIL,
   STORAGE_COUNTER_BYTES,
 } from '../../assembly/layout.js';
-import type { BlockEncoder } from '../block/encoder.js';
+import type { BlockEncoder, EncoderChoice } from '../block/encoder.js';
 import type { BlockHeader, LaneRange } from '../block/header.js';
 import { assert, TapeError } from '../errors.js';
 import type { MemoryMap } from '../journal/memory-map.js';
 import type { Kernels } from '../kernels.js';
 import type { Replicator } from '../storage/replicator.js';
+import type { AdaptiveEffort } from './adaptive.js';
+
+/** How blocks are made at present, and why. */
+export interface CompressionChoice extends EncoderChoice {
+  /** Why the effort is what it is. */
+  effortReason: string;
+}
 
 export interface FlusherParts {
   memory: WebAssembly.Memory;
   map: MemoryMap;
   kernels: Kernels;
   encoder: BlockEncoder;
+  /** Chooses the encoder's effort from block to block; null where that is fixed. */
+  adaptive: AdaptiveEffort | null;
   replicator: Replicator;
   tapeId: Uint8Array;
   /** Of this session; what its blocks say. */
@@ -52,6 +61,9 @@ export class Flusher {
   readonly #from: bigint[];
   #nextSequence: bigint;
   #oldestMs = 0;
+  /** When the block before was stored, and how long this one has been worked on so far. */
+  #storedMs: number;
+  #sealMs = 0;
   /** Sealed, but not yet on all its storage nodes. */
   #pending: { header: BlockHeader; bytes: Uint8Array } | null = null;
 
@@ -61,11 +73,28 @@ export class Flusher {
     this.#longs = new BigInt64Array(parts.memory.buffer);
     this.#from = new Array(parts.map.laneCount).fill(0n);
     this.#nextSequence = parts.nextSequence;
+    this.#storedMs = parts.nowMs();
     this.#emptyRows();
   }
 
   get nextSequence(): bigint {
     return this.#nextSequence;
+  }
+
+  /** Records that the next block may have. */
+  get #target(): number {
+    const { adaptive, map } = this.#parts;
+    return Math.min(map.mostRecords, map.capacity * (adaptive?.growth ?? 1));
+  }
+
+  /** Another number whenever `choice` has changed. */
+  get choiceVersion(): number {
+    return this.#parts.encoder.choiceVersion;
+  }
+
+  get choice(): CompressionChoice {
+    const { adaptive, encoder } = this.#parts;
+    return { ...encoder.choice, effortReason: adaptive?.reason ?? 'as asked for' };
   }
 
   /** Records that were drained and are not yet in a block on its storage nodes. */
@@ -87,7 +116,7 @@ export class Flusher {
     const before = this.rows;
     const drained = this.#drain();
     if (before === 0 && drained > 0) this.#oldestMs = nowMs();
-    const full = this.rows === map.capacity || this.#view.getUint32(map.drainState + DRAIN_FULL, true) === 1;
+    const full = this.rows >= this.#target || this.#view.getUint32(map.drainState + DRAIN_FULL, true) === 1;
     const old = flushIntervalMs > 0 && this.rows > 0 && nowMs() - this.#oldestMs >= flushIntervalMs;
     if (!full && !old) return drained;
     await this.seal();
@@ -107,7 +136,8 @@ export class Flusher {
       map.drainState,
       map.rowIndex,
       map.rowsEnd,
-      map.capacity,
+      // Of a block that was to be larger, rows may be left over.
+      Math.max(this.#target, this.rows),
     );
     if (drained < 0) {
       const lane = DAMAGED - drained;
@@ -131,21 +161,27 @@ export class Flusher {
 
   /** Makes a block of the rows that were drained, puts it on its storage nodes, and then lets the lanes reuse their space. */
   async seal(): Promise<void> {
-    const { encoder, tapeId, epoch, map, laneOf } = this.#parts;
+    const { adaptive, encoder, tapeId, epoch, map, laneOf, nowMs } = this.#parts;
+    const startMs = nowMs();
     assert(this.#pending === null, 'one block at a time');
     const laneRanges: LaneRange[] = [];
     for (let lane = 0; lane < map.laneCount; lane++) {
       const to = this.#load(lane, LANE_DRAINED);
       if (to > this.#from[lane]) laneRanges.push({ ...laneOf(lane), from: this.#from[lane], to });
     }
+    if (adaptive !== null) encoder.effort = adaptive.effort;
+    if (encoder.needsPreparing) await encoder.prepare();
     this.#pending = encoder.encode({ tapeId, sequence: this.#nextSequence, epoch, laneRanges });
+    this.#sealMs = nowMs() - startMs;
     await this.#replicate();
   }
 
   async #replicate(): Promise<void> {
-    const { replicator, durable, kernels, map } = this.#parts;
+    const { replicator, durable, kernels, map, nowMs } = this.#parts;
     const { header, bytes } = this.#pending!;
+    const startMs = nowMs();
     await replicator.write(header, bytes, durable);
+    this.#adapt(header, nowMs() - startMs);
     this.#pending = null;
     this.#nextSequence += BigInt(header.count);
     for (let lane = 0; lane < map.laneCount; lane++) {
@@ -154,6 +190,20 @@ export class Flusher {
     }
     this.#emptyRows();
     this.#count(header);
+  }
+
+  #adapt({ blockBytes, count }: BlockHeader, replicateMs: number): void {
+    const { adaptive, map, nowMs } = this.#parts;
+    if (adaptive === null) return;
+    let backlog = 0;
+    for (let lane = 0; lane < map.laneCount; lane++) {
+      const waiting = Number(this.#load(lane, LANE_TAIL) - this.#load(lane, LANE_DRAINED));
+      if (waiting > 0) backlog = Math.max(backlog, waiting / map.ringBytes);
+    }
+    const now = nowMs();
+    const busy = Math.min(1, (this.#sealMs + replicateMs) / Math.max(now - this.#storedMs, 0.001));
+    this.#storedMs = now;
+    adaptive.observe({ backlog, busy, recordBytes: blockBytes / count });
   }
 
   #emptyRows(): void {

@@ -1,6 +1,7 @@
 import { CONTROL_STATE, TAPE_FAILED } from '../../assembly/layout.js';
 import { TapeError } from '../errors.js';
 import type { Runtime, RuntimeWorker } from '../runtime.js';
+import type { CompressionChoice } from './flusher.js';
 import type { FlusherCommand, FlusherMessage, FlusherSetup, PlainError } from './worker.js';
 
 const revive = ({ code, message, path, storageNode }: PlainError): Error =>
@@ -14,6 +15,7 @@ export class RemoteFlusher {
   readonly #onTrouble: (error: Error) => void;
   #nextId = 1;
   #failure: Error | null = null;
+  #choice: CompressionChoice | null = null;
 
   private constructor(worker: RuntimeWorker, memory: WebAssembly.Memory, onTrouble: (error: Error) => void) {
     this.#worker = worker;
@@ -44,9 +46,15 @@ export class RemoteFlusher {
     return this.#failure;
   }
 
+  /** How blocks are made at present; null before the first. */
+  get choice(): CompressionChoice | null {
+    return this.#choice;
+  }
+
   #receive(message: FlusherMessage): void {
     if (message.type === 'ready') this.#settle(0, null);
     else if (message.type === 'done') this.#settle(message.id, message.error === null ? null : revive(message.error));
+    else if (message.type === 'choice') this.#choice = message.choice;
     else if (message.type === 'trouble') this.#onTrouble(revive(message.error));
     else this.#fail(revive({ ...message.error, code: 'FLUSHER_FAILED' }));
   }

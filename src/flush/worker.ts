@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { runtime } from 'ticktape/runtime';
 import { CONTROL_STATE, LANE_CAPACITY, LANE_SEALED_AT, LANE_TAIL, TAPE_FAILED } from '../../assembly/layout.js';
+import { firstEffort } from '../block/effort.js';
 import { BlockEncoder } from '../block/encoder.js';
 import { TapeError } from '../errors.js';
 import { BufferedJournal } from '../journal/buffered.js';
@@ -10,7 +11,8 @@ import type { Compression, Durability } from '../options.js';
 import { Schema } from '../schema.js';
 import { DirectoryStorageNode } from '../storage/directory.js';
 import { Replicator } from '../storage/replicator.js';
-import { Flusher } from './flusher.js';
+import { AdaptiveEffort } from './adaptive.js';
+import { type CompressionChoice, Flusher } from './flusher.js';
 
 /** What the flusher's thread is started with. */
 export interface FlusherSetup {
@@ -47,6 +49,8 @@ export interface PlainError {
 export type FlusherMessage =
   | { type: 'ready' }
   | { type: 'done'; id: number; error: PlainError | null }
+  /** How blocks are made has changed. */
+  | { type: 'choice'; choice: CompressionChoice }
   /** A block could not be put on its storage nodes; it is tried again. */
   | { type: 'trouble'; error: PlainError }
   /** The flusher can't go on. */
@@ -71,18 +75,17 @@ async function run(setup: FlusherSetup): Promise<void> {
   const schema = Schema.parse(setup.schemaJson, 'the schema');
   const kernels = instantiateKernels(memory);
   const zstd = await runtime.zstd();
-  const nodes = setup.directories.map((directory, ordinal) => {
-    const window = map.segmentWindows + ordinal * map.segmentWindowBytes;
-    const through = mapped ? { mapper: runtime.mapper(), memory, window, windowBytes: map.segmentWindowBytes } : null;
-    return new DirectoryStorageNode(directory, { runtime, mapped: through }, { ...setup, schema, ordinal });
-  });
+  const nodes = setup.directories.map(
+    (directory, ordinal) => new DirectoryStorageNode(directory, runtime, { ...setup, schema, ordinal }),
+  );
   const nowMs = () => performance.now();
   const replicator = new Replicator(nodes, setup.redundancy, Math.random, nowMs);
   const flusher = new Flusher({
     memory,
     map,
     kernels,
-    encoder: new BlockEncoder(schema, kernels, memory, map, zstd, setup.compression),
+    encoder: new BlockEncoder(schema, kernels, memory, map, zstd, firstEffort(setup.compression)),
+    adaptive: setup.compression === 'adaptive' ? new AdaptiveEffort() : null,
     replicator,
     tapeId,
     epoch,
@@ -102,6 +105,12 @@ async function run(setup: FlusherSetup): Promise<void> {
   });
   post({ type: 'ready' });
 
+  let version = -1;
+  const postChoice = () => {
+    if (flusher.choiceVersion === version) return;
+    version = flusher.choiceVersion;
+    post({ type: 'choice', choice: flusher.choice });
+  };
   let syncedMs = nowMs();
   let syncing = false;
   let troubled = false;
@@ -110,6 +119,7 @@ async function run(setup: FlusherSetup): Promise<void> {
     try {
       buffered?.persist();
       const worked = await flusher.doWork();
+      postChoice();
       // A lane's line goes back and forth at every publish to one who reads it: come for batches, not for records.
       if (worked >= map.capacity / 4) pauseMs = 0;
       else if (worked > 0) pauseMs = PAUSE_MS;
@@ -131,7 +141,9 @@ async function run(setup: FlusherSetup): Promise<void> {
     }
     const command = commands.shift();
     if (command?.type === 'flush') {
-      post({ type: 'done', id: command.id, error: await outcome(() => flusher.flush()) });
+      const error = await outcome(() => flusher.flush());
+      postChoice();
+      post({ type: 'done', id: command.id, error });
     } else if (command?.type === 'close') {
       const error = await outcome(async () => {
         await close(flusher, memory, map);

@@ -12,8 +12,6 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import {
-  CONTROL_FIELD_COUNT,
-  CONTROL_FIELDS,
   CONTROL_STATE,
   LANE_CAPACITY,
   LANE_FREE,
@@ -88,8 +86,7 @@ export class Journal {
     this.memory = sharedMemory(setup.map.totalBytes);
     this.#view = new DataView(this.memory.buffer);
     this.#words = new Int32Array(this.memory.buffer);
-    this.#view.setUint32(CONTROL_FIELD_COUNT, setup.schema.table.length, true);
-    writeFieldTable(setup.schema, this.#view, CONTROL_FIELDS);
+    writeFieldTable(setup.schema, this.#view);
     this.#openSymbols();
     Atomics.store(this.#words, CONTROL_STATE >> 2, TAPE_OPEN);
   }

@@ -10,13 +10,16 @@ import {
   WINDOW_ALIGN,
 } from '../../assembly/layout.js';
 import { BLOCK_HEADER_BYTES, CHUNK_ENTRY_BYTES, LANE_RANGE_BYTES } from '../block/header.js';
+import { samplerBytes } from '../block/sampler.js';
+import { layWorkspace, SLACK, type Workspace } from '../block/workspace.js';
 import { TapeError } from '../errors.js';
 import type { Schema } from '../schema.js';
 
 /** Where everything lies in a tape's memory; offsets and lengths in bytes. Plain data: it goes to workers as it is. */
 export interface MemoryMap {
-  /** Records a block at most. */
+  /** Records a block, and the most that one has under pressure. */
   capacity: number;
+  mostRecords: number;
   symbolCapacity: number;
   /** Of the symbol table's window and file. */
   symbolWindowBytes: number;
@@ -30,25 +33,32 @@ export interface MemoryMap {
   rowIndex: number;
   rows: number;
   rowsEnd: number;
-  /** Two columns of 8 bytes a record, or one of varying bytes. */
-  columnA: number;
-  columnB: number;
-  columnEnd: number;
+  /** A pointer a field, in the schema's order: its values in the rows, at their natural width. */
+  columns: number[];
+  /** The presence bytes of the rows, a column of `mostRecords` (and slack) for each. */
+  presence: number;
+  /** What `gatherColumns` is told: 12 bytes a column. */
+  columnTable: number;
+  /** Of the codec. */
+  workspace: Workspace;
+  sampler: number;
   /** A byte a symbol, all zero between calls. */
   seenSymbols: number;
   lengthOffsets: number;
   block: number;
   blockEnd: number;
-  /** A window a storage node, that its segment is written through. */
-  segmentWindows: number;
-  segmentWindowBytes: number;
   totalBytes: number;
 }
+
+const widthOf = (schema: Schema, index: number) => schema.table.find((field) => field.index === index)!.width;
 
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 
 /** Kernels answer pointers as signed 32-bit numbers. */
 const MAX_BYTES = 2 ** 31 - WINDOW_ALIGN;
+
+/** Blocks grow no further than this: larger ones gain nothing, and their columns leave the cache. */
+const MOST_GROWN_RECORDS = 65_536;
 
 /** Bytes that a varying field is expected to take, for sizing rings and buffers only. */
 const EXPECTED_VARYING_BYTES = 64;
@@ -62,9 +72,17 @@ export function defaultRingBytes(schema: Schema, capacity: number): number {
 /** @throws TapeError `BAD_OPTION` where it all does not fit a WASM memory */
 export function memoryMap(
   schema: Schema,
-  sizes: { capacity: number; symbolCapacity: number; storageNodes: number; laneBytes?: number; laneCount?: number },
+  sizes: {
+    capacity: number;
+    symbolCapacity: number;
+    laneBytes?: number;
+    laneCount?: number;
+    /** How many times `capacity` a block may grow to. Default 1. */
+    growth?: number;
+  },
 ): MemoryMap {
-  const { capacity, symbolCapacity, storageNodes, laneCount = MAX_LANES } = sizes;
+  const { capacity, symbolCapacity, laneCount = MAX_LANES, growth = 1 } = sizes;
+  const mostRecords = Math.max(capacity, Math.min(capacity * growth, MOST_GROWN_RECORDS));
   let end = SYMBOLS;
   const take = (bytes: number, alignment = 64): number => {
     const at = align(end, alignment);
@@ -79,31 +97,29 @@ export function memoryMap(
 
   const cursors = take(laneCount * CURSOR_BYTES);
   const drainState = take(DRAIN_STATE_BYTES);
-  const rowIndex = take(capacity * 4);
+  const rowIndex = take(mostRecords * 4);
   const varyingRow = schema.varying.length === 0 ? 0 : EXPECTED_VARYING_BYTES * schema.varying.length;
-  const rowBytes = Math.max(capacity * (schema.recordBytes + varyingRow), ringBytes >> 2);
+  const rowBytes = Math.max(mostRecords * (schema.recordBytes + varyingRow), ringBytes >> 2);
   const rows = take(rowBytes);
-  // Kernels may write a whole vector past the last value.
-  const columnBytes = Math.max(capacity * 8, schema.varying.length > 0 ? rowBytes : 0) + 4096;
-  const columnA = take(columnBytes);
-  const columnB = take(columnBytes);
-  const columnEnd = columnA + columnBytes;
+  const columns = schema.fields.map((_, index) => take(mostRecords * widthOf(schema, index) + SLACK));
+  const columnTable = take(12 * (schema.fields.length + schema.presence.bytes));
+  const presence = take(schema.presence.bytes * (mostRecords + SLACK));
+  const workspace = layWorkspace(align(end, 64), mostRecords, true);
+  end = workspace.end;
+  const sampler = take(samplerBytes(schema.fields.length));
   const seenSymbols = take(symbolCapacity);
   const lengthOffsets = take(4 * schema.fields.length);
   const symbolFields = schema.fields.filter(({ kind }) => kind === 'symbol').length;
-  const chunks = schema.fields.length + schema.varying.length;
+  const chunks = schema.fields.length + schema.varying.length + schema.optionals.length;
   const blockBytes =
     BLOCK_HEADER_BYTES +
     laneCount * LANE_RANGE_BYTES +
     chunks * (CHUNK_ENTRY_BYTES + 16) +
-    Math.min(capacity * symbolFields, symbolCapacity) * (8 + SYMBOL_NAME_MAX) +
+    Math.min(mostRecords * symbolFields, symbolCapacity) * (8 + SYMBOL_NAME_MAX) +
     rowBytes +
     4096;
   const block = take(blockBytes, WINDOW_ALIGN);
   const blockEnd = block + blockBytes;
-  // Twice a block, so that a window is moved at most once in a while, and whatever the alignment a block fits.
-  const segmentWindowBytes = align(Math.max(4 * 1024 ** 2, 2 * blockBytes), WINDOW_ALIGN) + WINDOW_ALIGN;
-  const segmentWindows = take(storageNodes * segmentWindowBytes, WINDOW_ALIGN);
   const totalBytes = align(end, WINDOW_ALIGN);
   if (totalBytes > MAX_BYTES) {
     const mebibytes = Math.ceil(totalBytes / 1024 ** 2);
@@ -114,6 +130,7 @@ export function memoryMap(
   }
   return {
     capacity,
+    mostRecords,
     symbolCapacity,
     symbolWindowBytes,
     lanes,
@@ -125,15 +142,15 @@ export function memoryMap(
     rowIndex,
     rows,
     rowsEnd: rows + rowBytes,
-    columnA,
-    columnB,
-    columnEnd,
+    columns,
+    columnTable,
+    presence,
+    workspace,
+    sampler,
     seenSymbols,
     lengthOffsets,
     block,
     blockEnd,
-    segmentWindows,
-    segmentWindowBytes,
     totalBytes,
   };
 }

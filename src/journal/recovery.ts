@@ -29,17 +29,19 @@ import {
   SYMBOLS,
 } from '../../assembly/layout.js';
 import { BlockDecoder, DamagedBlock } from '../block/decoder.js';
+import { firstEffort } from '../block/effort.js';
 import { BlockEncoder } from '../block/encoder.js';
 import type { BlockHeader, LaneRange } from '../block/header.js';
 import { assert } from '../errors.js';
 import { Flusher } from '../flush/flusher.js';
 import { instantiateKernels, sharedMemory } from '../kernels.js';
 import type { ResolvedOptions } from '../options.js';
+import { type Range, subtract } from '../ranges.js';
 import type { Zstd } from '../runtime.js';
-import type { Schema } from '../schema.js';
+import type { PlacedField, Schema } from '../schema.js';
 import type { Catalog, CatalogBlock, CatalogSegment } from '../segment/catalog.js';
 import type { BlockEntry } from '../segment/footer.js';
-import { SegmentReader } from '../segment/reader.js';
+import { withSegment } from '../segment/reader.js';
 import { sealSegmentFile } from '../segment/writer.js';
 import type { Replicator } from '../storage/replicator.js';
 import { listLanes } from './journal.js';
@@ -126,18 +128,12 @@ export function planRecovery({ schema, tapeId, journal, catalog, zstd }: Recover
 }
 
 function isWhole(decoder: BlockDecoder, file: string, entry: BlockEntry): boolean {
-  const reader = new SegmentReader(file);
   try {
-    if (entry.offset + entry.blockBytes > reader.fileBytes) return false;
-    const room = decoder.room(entry.blockBytes, entry.count);
-    if (reader.readInto(room, entry.offset) < room.length) return false;
-    decoder.verify(decoder.header());
+    decoder.verify(withSegment(file, (reader) => reader.readBlock(decoder, entry.offset, entry)));
     return true;
   } catch (error) {
     if (error instanceof DamagedBlock) return false;
     throw error;
-  } finally {
-    reader.close();
   }
 }
 
@@ -182,14 +178,12 @@ export async function recover(
 
 async function copyBlock(block: CatalogBlock, replicator: Replicator, have: number[]): Promise<void> {
   const [{ path: file, offset }] = block.copies;
-  const reader = new SegmentReader(file);
-  try {
-    const header = reader.blockHeader(offset);
-    assert(typeof header !== 'string', 'a block that was checked whole has a header');
-    await replicator.write(header, reader.read(offset, block.blockBytes), true, have);
-  } finally {
-    reader.close();
-  }
+  const { header, bytes } = withSegment(file, (reader) => ({
+    header: reader.blockHeader(offset),
+    bytes: reader.read(offset, block.blockBytes),
+  }));
+  assert(typeof header !== 'string', 'a block that was checked whole has a header');
+  await replicator.write(header, bytes, true, have);
 }
 
 /** Makes blocks of the records that are in lanes only, by the same code that drains live ones. */
@@ -204,7 +198,6 @@ async function sealLanes(
   const map = memoryMap(schema, {
     capacity: options.capacity,
     symbolCapacity: Math.max(options.maxSymbols, symbols?.count ?? 0),
-    storageNodes: 0,
     laneBytes: ring,
     laneCount: lanes.length,
   });
@@ -223,12 +216,16 @@ async function sealLanes(
   const held = heldRanges(catalog, lanes);
   const symbolFields = schema.table.filter(({ kind }) => kind === 'symbol');
   const symbolCount = symbols?.count ?? 0;
+  const isPresent = (record: number, { optional, presenceBit }: PlacedField) =>
+    !optional || ((bytes[record + schema.presence.offset + (presenceBit >> 3)] >> (presenceBit & 7)) & 1) === 1;
   const todo = lanes.map((lane, index) => {
     const ring = at(index) + LANE_HEADER_BYTES;
     const probe = (position: bigint, limit: bigint) => {
       const step = kernels.probe(at(index), position, limit);
       const record = ring + Number(position % BigInt(lane.capacity));
-      const named = step < 0 || symbolFields.every(({ offset }) => view.getUint32(record + offset, true) < symbolCount);
+      const isNamed = (field: PlacedField) =>
+        !isPresent(record, field) || view.getUint32(record + field.offset, true) < symbolCount;
+      const named = step < 0 || symbolFields.every(isNamed);
       return named ? step : 0;
     };
     const parts = subtract([unreleased(lane)], held.get(keyOf(lane)) ?? []);
@@ -242,7 +239,8 @@ async function sealLanes(
     memory,
     map,
     kernels,
-    encoder: new BlockEncoder(schema, kernels, memory, map, zstd, options.compression),
+    encoder: new BlockEncoder(schema, kernels, memory, map, zstd, firstEffort(options.compression)),
+    adaptive: null,
     replicator,
     tapeId,
     epoch,
@@ -267,11 +265,6 @@ async function sealLanes(
     await flusher.flush();
   }
   report.records = Number(flusher.nextSequence - before);
-}
-
-interface Run {
-  from: bigint;
-  to: bigint;
 }
 
 const keyOf = ({ epoch, lane }: { epoch: number; lane: number }) => `${epoch}-${lane}`;
@@ -299,19 +292,14 @@ function heldRanges(catalog: Catalog, lanes: readonly FoundLane[]): Map<string, 
 
 function headerOf({ copies }: CatalogBlock): BlockHeader | null {
   for (const copy of copies) {
-    const reader = new SegmentReader(copy.path);
-    try {
-      const header = reader.blockHeader(copy.offset);
-      if (typeof header !== 'string') return header;
-    } finally {
-      reader.close();
-    }
+    const header = withSegment(copy.path, (reader) => reader.blockHeader(copy.offset));
+    if (typeof header !== 'string') return header;
   }
   return null;
 }
 
 /** The positions of a lane whose records may not be in blocks. */
-function unreleased({ head, tail, capacity, sealedAt }: FoundLane): Run {
+function unreleased({ head, tail, capacity, sealedAt }: FoundLane): Range {
   // After a power cut `head` may be older than `tail`; what lies further back than the ring is long was overwritten.
   const from = tail - head > BigInt(capacity) ? tail - BigInt(capacity) : head;
   const ringEnd = from + BigInt(capacity);
@@ -321,11 +309,11 @@ function unreleased({ head, tail, capacity, sealedAt }: FoundLane): Run {
 
 /** Runs of positions in `part` whose records are whole: up to `tail`, and behind it as far as there is no hole. */
 function wholeRuns(
-  part: Run,
+  part: Range,
   tail: bigint,
   probe: (position: bigint, limit: bigint) => number,
-): { runs: Run[]; damagedBytes: number } {
-  const runs: Run[] = [];
+): { runs: Range[]; damagedBytes: number } {
+  const runs: Range[] = [];
   let damagedBytes = 0;
   let position = part.from;
   let from = position;
@@ -346,19 +334,4 @@ function wholeRuns(
   }
   close();
   return { runs, damagedBytes };
-}
-
-/** The parts of `runs` that are in none of `ranges`. */
-export function subtract(runs: readonly Run[], ranges: readonly Run[]): Run[] {
-  let left = [...runs];
-  for (const { from, to } of ranges) {
-    left = left.flatMap((run) => {
-      if (to <= run.from || from >= run.to) return [run];
-      const parts: Run[] = [];
-      if (from > run.from) parts.push({ from: run.from, to: from });
-      if (to < run.to) parts.push({ from: to, to: run.to });
-      return parts;
-    });
-  }
-  return left;
 }

@@ -1,7 +1,7 @@
 import type { DecodedColumn, Values } from '../block/decoder.js';
 import type { BlockSymbol } from '../block/header.js';
 import { assert } from '../errors.js';
-import type { FieldKind, Fields, PlacedField, RecordOf } from '../schema.js';
+import type { FieldKind, Fields, IsOptional, PlacedField, RecordOf } from '../schema.js';
 
 /** A column of symbols: ids that hold within one batch, and their names. */
 export class SymbolColumn {
@@ -68,6 +68,34 @@ export class TextColumn {
   }
 }
 
+/** The id of rows without a symbol in a column of optional ones: no symbol's own. Its name is ''. */
+const NO_SYMBOL = 2 ** 32 - 1;
+
+/** A column of values that may be absent. */
+export class OptionalColumn<C extends { readonly length: number; at(row: number): unknown }> {
+  /**
+   * The column that a field of this kind has where it isn't optional, with a value for every row: where it is absent, 0, no bytes, an
+   * empty text; of symbols the id 2³² − 1, which is no symbol's, and whose name is ''.
+   */
+  readonly values: C;
+  /** A byte a row: 1 where the record has a value, 0 where it doesn't. */
+  readonly present: Uint8Array;
+
+  constructor(values: C, present: Uint8Array) {
+    this.values = values;
+    this.present = present;
+  }
+
+  get length(): number {
+    return this.present.length;
+  }
+
+  /** The value of a row, from 0 to `length` − 1; null where it is absent. */
+  at(row: number): Exclude<ReturnType<C['at']>, undefined> | null {
+    return this.present[row] === 1 ? (this.values.at(row) as Exclude<ReturnType<C['at']>, undefined>) : null;
+  }
+}
+
 interface ColumnTypes {
   timestamp: BigInt64Array;
   symbol: SymbolColumn;
@@ -88,11 +116,16 @@ interface ColumnTypes {
 }
 
 /** The column that a batch has for a field of this kind. */
-export type ColumnOf<Kind extends FieldKind> = ColumnTypes[Kind];
+export type ColumnOf<Kind extends FieldKind, Optional extends boolean = false> = Optional extends true
+  ? OptionalColumn<ColumnTypes[Kind]>
+  : ColumnTypes[Kind];
 
 /** The columns of a batch by field name. */
 export type ColumnsOf<F extends Fields, Name extends string> = {
-  [Entry in F[number] as Entry['name'] extends Name ? Entry['name'] : never]: ColumnOf<Entry['kind']>;
+  [Entry in F[number] as Entry['name'] extends Name ? Entry['name'] : never]: ColumnOf<
+    Entry['kind'],
+    IsOptional<Entry>
+  >;
 };
 
 /** Records in columns: some or all of one block. */
@@ -134,6 +167,22 @@ export function columnOf(
   decoded: DecodedColumn,
   symbols: readonly BlockSymbol[],
   rows: Uint32Array | null,
+): ColumnOf<FieldKind, boolean> {
+  const present = decoded.present === null || rows === null ? decoded.present : pick(decoded.present, rows);
+  const values = valuesOf(field, decoded, symbols, rows);
+  if (present === null) return values;
+  if (values instanceof SymbolColumn) {
+    for (let row = 0; row < present.length; row++) if (present[row] === 0) values.ids[row] = NO_SYMBOL;
+  }
+  return new OptionalColumn(values, present);
+}
+
+/** The column with a value for every row. */
+function valuesOf(
+  field: PlacedField,
+  decoded: DecodedColumn,
+  symbols: readonly BlockSymbol[],
+  rows: Uint32Array | null,
 ): ColumnOf<FieldKind> {
   if ('lengths' in decoded) {
     const offsets = new Float64Array(decoded.lengths.length + 1);
@@ -143,7 +192,9 @@ export function columnOf(
   }
   const values = rows === null ? decoded.values : pick(decoded.values, rows);
   if (field.kind === 'symbol') {
-    return new SymbolColumn(values as Uint32Array, new Map(symbols.map(({ id, name }) => [id, name])));
+    const names = new Map(symbols.map(({ id, name }) => [id, name]));
+    if (field.optional) names.set(NO_SYMBOL, '');
+    return new SymbolColumn(values as Uint32Array, names);
   }
   return values as ColumnOf<FieldKind>;
 }

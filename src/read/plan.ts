@@ -16,13 +16,14 @@ export function planBlocks(blocks: readonly CatalogBlock[], { from, to }: ScanRa
 }
 
 /**
- * Which rows of a block are wanted: null for all, else their numbers. `symbols`: ids that pass, for each symbol field asked for.
+ * Which rows of a block are wanted: null for all, else their numbers. `symbols`: the ids that pass in a column of
+ * symbols, of which those that are absent (`present` is 0) never do.
  */
 export function selectRows(
   count: number,
   times: BigInt64Array | null,
   { from, to }: ScanRange,
-  symbols: { ids: Uint32Array; wanted: ReadonlySet<number> } | null,
+  symbols: { ids: Uint32Array; present: Uint8Array | null; wanted: ReadonlySet<number> } | null,
 ): Uint32Array | null {
   if (times === null && symbols === null) return null;
   const rows = new Uint32Array(count);
@@ -32,7 +33,10 @@ export function selectRows(
       if (from !== undefined && times[row] < from) continue;
       if (to !== undefined && times[row] >= to) continue;
     }
-    if (symbols !== null && !symbols.wanted.has(symbols.ids[row])) continue;
+    if (symbols !== null) {
+      const { ids, present, wanted } = symbols;
+      if ((present !== null && present[row] === 0) || !wanted.has(ids[row])) continue;
+    }
     rows[kept++] = row;
   }
   return kept === count ? null : rows.slice(0, kept);

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { TapeError } from '../errors.js';
 import { ioError } from '../io.js';
+import { type Range, subtract } from '../ranges.js';
 import type { BlockEntry } from './footer.js';
 import type { SegmentHeader } from './header.js';
 import { entryOf, SegmentReader } from './reader.js';
@@ -40,12 +41,15 @@ export type IsWhole = (file: string, entry: BlockEntry) => boolean;
 /** Every block on a tape's storage nodes, by sequence. Kept up to date by `refresh`, from footers and block headers. */
 export class Catalog {
   readonly directories: readonly string[];
+  /** Sequences that are not missed and not given again. */
+  skipped: readonly Range[];
   readonly segments = new Map<string, CatalogSegment>();
   readonly #bySequence = new Map<bigint, CatalogBlock>();
   #sorted: CatalogBlock[] | null = [];
 
-  constructor(directories: readonly string[]) {
+  constructor(directories: readonly string[], skipped: readonly Range[] = []) {
     this.directories = directories;
+    this.skipped = skipped;
   }
 
   /** All blocks, by sequence. */
@@ -62,21 +66,23 @@ export class Catalog {
     return this.#sorted;
   }
 
-  /** The sequence behind the last block. */
+  /** The sequence behind the last block and all that are skipped. */
   get nextSequence(): bigint {
     const last = this.blocks.at(-1);
-    return last === undefined ? 0n : last.sequence + BigInt(last.count);
+    let next = last === undefined ? 0n : last.sequence + BigInt(last.count);
+    for (const { to } of this.skipped) if (to > next) next = to;
+    return next;
   }
 
-  /** Runs of sequences from..to that no block holds. */
-  gaps(): { from: bigint; to: bigint }[] {
-    const gaps: { from: bigint; to: bigint }[] = [];
+  /** Runs of sequences from..to that no block holds, but for those that are skipped. */
+  gaps(): Range[] {
+    const gaps: Range[] = [];
     let next = 0n;
     for (const { sequence, count } of this.blocks) {
       if (sequence !== next) gaps.push({ from: next, to: sequence });
       next = sequence + BigInt(count);
     }
-    return gaps;
+    return subtract(gaps, this.skipped);
   }
 
   /**

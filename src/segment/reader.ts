@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { type BlockDecoder, DamagedBlock } from '../block/decoder.js';
 import {
   BLOCK_HEADER_BYTES,
   BLOCK_MAGIC,
@@ -73,6 +74,21 @@ export class SegmentReader {
   }
 
   /**
+   * Reads the block that `entry` tells of into the decoder's room. Its chunks are yet to be verified.
+   * @throws DamagedBlock
+   */
+  readBlock(decoder: BlockDecoder, offset: number, entry: Omit<BlockEntry, 'offset'>): BlockHeader {
+    const { blockBytes, count, headerChecksum } = entry;
+    // Before room is made for what is not there.
+    if (offset + blockBytes > this.fileBytes) throw new DamagedBlock('the file is cut');
+    const room = decoder.room(blockBytes, count);
+    if (this.readInto(room, offset) < room.length) throw new DamagedBlock('the file is cut');
+    const header = decoder.header();
+    if (header.checksum !== headerChecksum) throw new DamagedBlock('another block lies there');
+    return header;
+  }
+
+  /**
    * Walks block headers from `offset` on, to the end of the file. Where there is none (a write that did not finish, a page that a
    * power cut took) it goes on at the next one that is whole; unless `untilUnwritten` and nothing was written there yet.
    */
@@ -109,6 +125,16 @@ export class SegmentReader {
 
   close(): void {
     closeSync(this.#fd);
+  }
+}
+
+/** Opens the segment for `use`, which is done with it when it returns. @throws TapeError as the reader does */
+export function withSegment<T>(path: string, use: (reader: SegmentReader) => T): T {
+  const reader = new SegmentReader(path);
+  try {
+    return use(reader);
+  } finally {
+    reader.close();
   }
 }
 

@@ -1,8 +1,9 @@
 import path from 'node:path';
 import type { BlockHeader } from '../block/header.js';
+import type { Runtime } from '../runtime.js';
 import type { Schema } from '../schema.js';
 import { listSegments, segmentName, segmentNumber } from '../segment/catalog.js';
-import { type SegmentIo, SegmentWriter, syncFile } from '../segment/writer.js';
+import { SegmentWriter, syncFile } from '../segment/writer.js';
 import type { StorageNode } from './storage-node.js';
 
 export interface DirectoryOptions {
@@ -18,16 +19,17 @@ export interface DirectoryOptions {
 /** A storage node that is a directory of segments on a disk of this machine. */
 export class DirectoryStorageNode implements StorageNode {
   readonly name: string;
-  readonly #io: SegmentIo;
+  readonly #runtime: Runtime;
   readonly #options: DirectoryOptions;
   #nextNumber: number;
   #segment: SegmentWriter | null = null;
   /** Closed since the last sync. */
   #unsynced: string[] = [];
+  #syncing: Promise<void> = Promise.resolve();
 
-  constructor(directory: string, io: SegmentIo, options: DirectoryOptions) {
+  constructor(directory: string, runtime: Runtime, options: DirectoryOptions) {
     this.name = directory;
-    this.#io = io;
+    this.#runtime = runtime;
     this.#options = options;
     const last = listSegments(directory).at(-1);
     this.#nextNumber = last === undefined ? 1 : segmentNumber(last) + 1;
@@ -39,7 +41,7 @@ export class DirectoryStorageNode implements StorageNode {
 
   #segmentFor(bytes: number): SegmentWriter {
     const { segmentBytes, segmentMaxAgeMs, tapeId, schema, epoch, ordinal } = this.#options;
-    const nowNs = this.#io.runtime.nowNs();
+    const nowNs = this.#runtime.nowNs();
     const current = this.#segment;
     if (current !== null) {
       const young = nowNs - current.createdNs < BigInt(segmentMaxAgeMs) * 1_000_000n;
@@ -51,7 +53,7 @@ export class DirectoryStorageNode implements StorageNode {
     const number = this.#nextNumber;
     const file = path.join(this.name, segmentName(number));
     const header = { tapeId, storageNode: ordinal, number, createdNs: nowNs, epoch, schema };
-    this.#segment = new SegmentWriter(this.#io, file, header, Math.max(segmentBytes, bytes));
+    this.#segment = new SegmentWriter(this.#runtime, file, header, Math.max(segmentBytes, bytes));
     this.#nextNumber = number + 1;
     return this.#segment;
   }
@@ -61,16 +63,21 @@ export class DirectoryStorageNode implements StorageNode {
     this.#segment?.sync();
   }
 
-  async #syncClosed(): Promise<void> {
-    while (this.#unsynced.length > 0) {
-      await syncFile(this.#unsynced[0]);
-      this.#unsynced.shift();
-    }
+  /** After one that is under way: two at once would each wait for some of the files only. */
+  #syncClosed(): Promise<void> {
+    const before = this.#syncing.catch(() => {});
+    this.#syncing = before.then(async () => {
+      while (this.#unsynced.length > 0) {
+        await syncFile(this.#runtime, this.#unsynced[0]);
+        this.#unsynced.shift();
+      }
+    });
+    return this.#syncing;
   }
 
   async syncInBackground(): Promise<void> {
     await this.#syncClosed();
-    if (this.#segment !== null) await syncFile(this.#segment.path);
+    if (this.#segment !== null) await syncFile(this.#runtime, this.#segment.path);
   }
 
   async close(sync: boolean): Promise<void> {

@@ -1,13 +1,18 @@
 // What says whose a directory is: JSON files of a few lines, replaced whole.
 //
-//   <storage directory>/storage-node.json   { "format": "ticktape storage node", "version": 1, "tapeId": 32 hex digits }
-//   <journal directory>/tape.json           { "format": "ticktape tape", "version": 1, "tapeId": …, "epoch": n, "schema": {…} }
+//   <storage directory>/storage-node.json   { "format": "ticktape storage node", "version": 1, "tapeId": 32 hex digits, "id": …,
+//                                             "roster": {…} }
+//   <journal directory>/tape.json           { "format": "ticktape tape", "version": 1, "tapeId": …, "epoch": n, "schema": {…},
+//                                             "roster": {…} }
+//
+// The roster is that of roster.ts; it and the id are missing in files from before there were any.
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { runtime } from 'ticktape/runtime';
 import { TapeError } from '../errors.js';
 import { ioError } from '../io.js';
 import { Schema } from '../schema.js';
-import { syncDirectory } from '../segment/writer.js';
+import { isEpoch, isNodeId, parseRoster, type Roster, rosterJson } from './roster.js';
 
 export const STORAGE_FILE = 'storage-node.json';
 export const TAPE_FILE = 'tape.json';
@@ -20,21 +25,34 @@ export interface TapeFile {
   /** How often the tape was opened for writing. */
   epoch: number;
   schema: Schema;
+  roster?: Roster | null;
+}
+
+export interface StorageFile {
+  tapeId: Uint8Array;
+  id: string | null;
+  roster: Roster | null;
 }
 
 export const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
-/** The tape that the storage directory belongs to, or null where nothing says so. */
-export function readStorageFile(directory: string): Uint8Array | null {
+/** What the storage directory says of itself and its tape, or null where nothing does. */
+export function readStorageFile(directory: string): StorageFile | null {
   const file = path.join(directory, STORAGE_FILE);
   const content = readJson(file, STORAGE_FORMAT);
-  return content === null ? null : parseTapeId(content.tapeId, file);
+  if (content === null) return null;
+  const { id = null } = content;
+  if (id !== null && !isNodeId(id)) {
+    throw new TapeError('CORRUPT', `${file}: its id is ${JSON.stringify(id)}`, { path: file });
+  }
+  return { tapeId: parseTapeId(content.tapeId, file), id, roster: parseRoster(content.roster, file) };
 }
 
-export function writeStorageFile(directory: string, tapeId: Uint8Array): void {
+export function writeStorageFile(directory: string, { tapeId, id, roster }: StorageFile): void {
+  const content = { format: STORAGE_FORMAT, version: VERSION, tapeId: hexOf(tapeId), id };
   replaceFile(
     path.join(directory, STORAGE_FILE),
-    JSON.stringify({ format: STORAGE_FORMAT, version: VERSION, tapeId: hexOf(tapeId) }),
+    JSON.stringify(roster === null ? content : { ...content, roster: rosterJson(roster) }),
   );
 }
 
@@ -43,24 +61,26 @@ export function readTapeFile(journal: string): TapeFile | null {
   const file = path.join(journal, TAPE_FILE);
   const content = readJson(file, TAPE_FORMAT);
   if (content === null) return null;
-  const epoch = content.epoch as number;
-  if (!Number.isInteger(epoch) || epoch < 0 || epoch >= 2 ** 32) {
-    throw new TapeError('CORRUPT', `${file}: its epoch is ${String(content.epoch)}`, { path: file });
+  const { epoch } = content;
+  if (!isEpoch(epoch)) {
+    throw new TapeError('CORRUPT', `${file}: its epoch is ${String(epoch)}`, { path: file });
   }
   return {
     tapeId: parseTapeId(content.tapeId, file),
     epoch,
     schema: Schema.parse(JSON.stringify(content.schema), file),
+    roster: parseRoster(content.roster, file),
   };
 }
 
-export function writeTapeFile(journal: string, { tapeId, epoch, schema }: TapeFile): void {
+export function writeTapeFile(journal: string, { tapeId, epoch, schema, roster }: TapeFile): void {
   const content = {
     format: TAPE_FORMAT,
     version: VERSION,
     tapeId: hexOf(tapeId),
     epoch,
     schema: JSON.parse(schema.json),
+    ...(roster ? { roster: rosterJson(roster) } : {}),
   };
   replaceFile(path.join(journal, TAPE_FILE), JSON.stringify(content));
 }
@@ -106,7 +126,7 @@ function replaceFile(file: string, text: string): void {
       closeSync(fd);
     }
     renameSync(made, file);
-    syncDirectory(path.dirname(file));
+    runtime.syncDirectory(path.dirname(file));
   } catch (cause) {
     rmSync(made, { force: true });
     throw ioError(cause, file, 'write it');

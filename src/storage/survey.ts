@@ -2,7 +2,9 @@ import { accessSync, constants, existsSync, mkdirSync, realpathSync, rmdirSync, 
 import path from 'node:path';
 import { TapeError } from '../errors.js';
 import { ioError } from '../io.js';
-import { hexOf, readStorageFile, readTapeFile, type TapeFile, writeStorageFile } from './identity.js';
+import type { Schema } from '../schema.js';
+import { hexOf, readStorageFile, readTapeFile, type TapeFile, writeStorageFile, writeTapeFile } from './identity.js';
+import { latest, type Roster } from './roster.js';
 
 /** What is there before a tape is opened. Nothing is changed to find out. */
 export interface Survey {
@@ -14,6 +16,10 @@ export interface Survey {
   tape: TapeFile | null;
   /** Null for a tape that is yet to be made. */
   tapeId: Uint8Array | null;
+  /** Of the storage nodes, by directory; null where there is none yet. */
+  ids: (string | null)[];
+  /** Null where nothing has one yet. */
+  roster: Roster | null;
 }
 
 /**
@@ -53,9 +59,10 @@ export function survey(storage: readonly string[], journalOption: string | undef
   const journal = found ?? candidates[0];
   const tape = found === undefined ? null : readTapeFile(found);
   let tapeId = tape?.tapeId ?? null;
-  for (const directory of directories) {
-    const owner = readStorageFile(directory);
-    if (owner === null) continue;
+  const storageFiles = directories.map(readStorageFile);
+  for (const [i, directory] of directories.entries()) {
+    const owner = storageFiles[i]?.tapeId;
+    if (owner === undefined) continue;
     tapeId ??= owner;
     if (hexOf(owner) !== hexOf(tapeId)) {
       throw new TapeError(
@@ -68,7 +75,9 @@ export function survey(storage: readonly string[], journalOption: string | undef
       );
     }
   }
-  return { directories, journal, tape, tapeId };
+  const ids = storageFiles.map((file) => file?.id ?? null);
+  const roster = latest([tape?.roster ?? null, ...storageFiles.map((file) => file?.roster ?? null)]);
+  return { directories, journal, tape, tapeId, ids, roster };
 }
 
 /** The directory as the file system knows it, links followed, also where its last parts don't exist yet. */
@@ -143,7 +152,24 @@ export function makeDirectory(directory: string): void {
   }
 }
 
-/** Marks the storage directories as the tape's. */
-export function claimDirectories({ directories }: Survey, tapeId: Uint8Array): void {
-  for (const directory of directories) if (readStorageFile(directory) === null) writeStorageFile(directory, tapeId);
+/**
+ * Marks the storage directories as the tape's and enters them in its roster, in the order that roster.ts gives. `roster`: without
+ * its storage nodes. Answers what tape.json says.
+ * @throws TapeError `DISK_FULL`, `NOT_WRITABLE`, `IO`
+ */
+export function claimDirectories(
+  { directories, journal, ids }: Survey,
+  { tapeId, schema, epoch }: { tapeId: Uint8Array; schema: Schema; epoch: number },
+  rest: Omit<Roster, 'epoch' | 'storageNodes'>,
+): TapeFile & { roster: Roster } {
+  const storageNodes = directories.map((directory, i) => {
+    const id = ids[i] ?? hexOf(crypto.getRandomValues(new Uint8Array(16)));
+    if (ids[i] === null) writeStorageFile(directory, { tapeId, id, roster: null });
+    return { id, path: directory };
+  });
+  const roster = { epoch, storageNodes, ...rest };
+  for (const { id, path: directory } of storageNodes) writeStorageFile(directory, { tapeId, id, roster });
+  const tape = { tapeId, epoch, schema, roster };
+  writeTapeFile(journal, tape);
+  return tape;
 }

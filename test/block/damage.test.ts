@@ -1,5 +1,17 @@
 import fc from 'fast-check';
-import { type Compression, decimal, defineSchema, f64, i32, type Schema, symbol, text, timestamp, u8 } from 'ticktape';
+import {
+  type Compression,
+  decimal,
+  defineSchema,
+  f64,
+  i32,
+  optional,
+  type Schema,
+  symbol,
+  text,
+  timestamp,
+  u8,
+} from 'ticktape';
 import { describe, expect, test } from 'vitest';
 import { BlockDecoder } from '../../dist/src/block/decoder.js';
 import { type BlockHeader, decodeBlockHeader, MAX_BLOCK_BYTES, peekHeaderBytes } from '../../dist/src/block/header.js';
@@ -16,6 +28,9 @@ const schema: Schema = defineSchema(
   f64('x'),
   text('note'),
   u8('side'),
+  optional(f64('bid')),
+  optional(symbol('venue')),
+  optional(text('remark')),
 );
 
 const rowsOf = (count: number): Value[][] =>
@@ -27,6 +42,9 @@ const rowsOf = (count: number): Value[][] =>
     i / 7,
     'note '.repeat(i % 4),
     i % 2,
+    i % 3 === 1 ? null : -i / 7,
+    i % 4 === 0 ? null : `V${i % 2}`,
+    i % 5 === 1 ? null : 'x'.repeat(i % 3),
   ]);
 
 const small: [string, Compression, number][] = [
@@ -105,6 +123,7 @@ describe.each(small)('a block, %s', (_, compression, count) => {
       defineSchema('small', ...schema.fields.slice(0, 6)),
       defineSchema('other', ...schema.fields),
       defineSchema('small', ...schema.fields.toReversed()),
+      defineSchema('small', ...schema.fields.map((field) => ({ ...field, optional: false }))),
     ];
     for (const other of others) expect(tryDecode(other, block.bytes, count)).toBeNull();
   });
@@ -215,6 +234,7 @@ describe('a header that lies under a right checksum', () => {
           for (const [index] of schema.fields.entries()) {
             const column = decoded.columns[index];
             expect('lengths' in column ? column.lengths.length : column.values.length).toBe(header.count);
+            expect(column.present?.length ?? null).toBe(schema.fields[index].optional ? header.count : null);
           }
         },
       ),
@@ -244,6 +264,21 @@ describe('a header that lies under a right checksum', () => {
     const chunk = block.header.chunks.findIndex(({ field }) => field === 4);
     bytes[128 + 24 + 48 * chunk + 4] = 1;
     resealHeader(bytes, peekHeaderBytes(bytes));
+    expect(decode(bytes, 40)).toBeNull();
+  });
+
+  test.each([
+    ['packed', 4, 1],
+    ['of another part', 2, 0],
+    ['of another field', 0, 8],
+    ['shorter than it should be', 16, 4],
+  ])('a mask of present values that is said to be %s is damage', (_, at, value) => {
+    const bytes = block.bytes.slice();
+    const chunk = block.header.chunks.findIndex(({ field, part }) => field === 7 && part === 2);
+    expect(block.header.chunks[chunk].encodedBytes).toBe(5);
+    bytes[128 + 24 + 48 * chunk + at] = value;
+    resealHeader(bytes, peekHeaderBytes(bytes));
+    expect(typeof decodeBlockHeader(bytes)).toBe('object');
     expect(decode(bytes, 40)).toBeNull();
   });
 

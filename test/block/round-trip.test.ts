@@ -5,6 +5,7 @@ import {
   defineSchema,
   f64,
   i8,
+  i32,
   i64,
   type Schema,
   symbol,
@@ -14,59 +15,43 @@ import {
   u64,
 } from 'ticktape';
 import { describe, expect, test } from 'vitest';
+import { type Effort, PACKED } from '../../dist/src/block/effort.js';
 import {
+  COMPRESSION_HUFFMAN,
   COMPRESSION_NONE,
   COMPRESSION_ZSTD,
   decodeBlockHeader,
-  ENCODING_DELTA,
-  ENCODING_PACKED,
-  ENCODING_RAW,
+  ENCODING_PLAIN,
+  ENCODING_PLAN,
 } from '../../dist/src/block/header.js';
 import { hash64 } from '../../dist/src/hash.js';
 import { EPOCH, sameBytes, TAPE_ID } from '../helpers/bench.js';
-import { type Block, blockOf, decodeBlock, valuesOf } from '../helpers/blocks.js';
+import { type Block, blockOf, expectSameValues } from '../helpers/blocks.js';
 import { isVarying, layoutOf, recorded, unscaled, type Value } from '../helpers/records.js';
-
-/** What a value is after it was stored and read: decimals and whole numbers have no negative zero, floats have 24 bits. */
-function stored(value: Value, kind: string): Value {
-  if (kind === 'f32') return Math.fround(value as number);
-  if (kind === 'f64') return value;
-  return value === 0 ? 0 : value;
-}
-
-function expectSameValues(schema: Schema, { bytes, header }: Block, rows: readonly Value[][]): void {
-  const { columns, header: decoded } = decodeBlock(schema, bytes, rows.length);
-  expect(decoded.checksum).toBe(header.checksum);
-  for (const [index, { kind, name }] of schema.fields.entries()) {
-    const found = valuesOf(schema, index, columns[index], decoded);
-    expect(found.length).toBe(rows.length);
-    rows.forEach((row, i) => {
-      const expected = stored(row[index], kind);
-      if (kind === 'bytes') sameBytes(found[i] as Uint8Array, expected as Uint8Array);
-      else if (!Object.is(found[i], expected)) expect.fail(`${name} (${kind}) ${i}: ${found[i]}, not ${expected}`);
-    });
-  }
-}
 
 /** The rows in the order in which lanes that are drained together give them. */
 const byTime = (schema: Schema, rows: readonly Value[][]): Value[][] => {
-  const time = schema.fields.findIndex(({ kind }) => kind === 'timestamp');
-  return rows.toSorted((a, b) => (a[time] < b[time] ? -1 : Number(a[time] > b[time])));
+  const index = schema.fields.findIndex(({ kind }) => kind === 'timestamp');
+  const time = (row: readonly Value[]) => row[index] as bigint;
+  return rows.toSorted((a, b) => (time(a) < time(b) ? -1 : Number(time(a) > time(b))));
 };
 
-const compressions: [string, Compression][] = [
-  ['no compression', 'off'],
-  ['zstd 1', { zstd: 1 }],
-  ['zstd 19', { zstd: 19 }],
+const compressions: [string, { compression?: Compression; effort?: Effort }][] = [
+  ['no compression', { compression: 'off' }],
+  ['the least under pressure', { effort: PACKED }],
+  ['fast', { compression: 'fast' }],
+  ['dense', { compression: 'dense' }],
+  ['zstd 1', { compression: { zstd: 1 } }],
+  ['zstd 19', { compression: { zstd: 19 } }],
 ];
 
-describe.each(compressions)('%s', (name, compression) => {
-  const numRuns = name === 'zstd 19' ? 25 : 60;
+describe.each(compressions)('%s', (name, options) => {
+  const numRuns = name === 'zstd 19' || name === 'dense' ? 25 : 60;
 
   test('rows of any schema, there and back', () => {
     fc.assert(
       fc.property(recorded({ minLength: 1, maxLength: 40 }), ({ schema, rows }) => {
-        expectSameValues(schema, blockOf(schema, rows, { compression }), rows);
+        expectSameValues(schema, blockOf(schema, rows, options), rows);
       }),
       { numRuns },
     );
@@ -76,7 +61,7 @@ describe.each(compressions)('%s', (name, compression) => {
     fc.assert(
       fc.property(recorded({ minLength: 1, maxLength: 5 }, 6), fc.integer({ min: 129, max: 700 }), (made, count) => {
         const rows = Array.from({ length: count }, (_, i) => made.rows[i % made.rows.length]);
-        expectSameValues(made.schema, blockOf(made.schema, rows, { compression }), rows);
+        expectSameValues(made.schema, blockOf(made.schema, rows, options), rows);
       }),
       { numRuns: numRuns / 2.5 },
     );
@@ -85,7 +70,7 @@ describe.each(compressions)('%s', (name, compression) => {
   test('a block of one record', () => {
     fc.assert(
       fc.property(recorded({ minLength: 1, maxLength: 1 }), ({ schema, rows }) => {
-        expectSameValues(schema, blockOf(schema, rows, { compression }), rows);
+        expectSameValues(schema, blockOf(schema, rows, options), rows);
       }),
       { numRuns },
     );
@@ -125,7 +110,7 @@ describe.each(compressions)('%s', (name, compression) => {
         `S${i % 20}`,
         'x'.repeat(i % 50),
       ]);
-      expectSameValues(schema, blockOf(schema, rows, { compression }), rows);
+      expectSameValues(schema, blockOf(schema, rows, options), rows);
     }
   });
 });
@@ -137,24 +122,36 @@ test('encodings are chosen by what is shorter, and compression where it pays', (
     i64('random'),
     i64('constant'),
     f64('zero'),
+    i32('few'),
     u8('byte'),
   );
   let state = 1n;
   const rows = Array.from({ length: 512 }, (_, i): Value[] => {
     state = BigInt.asIntN(64, state * 6364136223846793005n + 1442695040888963407n);
-    return [BigInt(i) * 1_000_000n, state, 5n, 0, Number((state >> 32n) & 255n)];
+    return [BigInt(i) * 1_000_000n, state, 5n, 0, [3, 3, 3, -70][i % 4], Number((state >> 32n) & 255n)];
   });
-  const of = ({ header }: Block) => header.chunks.map(({ encoding, compression }) => [encoding, compression]);
-  expect(of(blockOf(schema, rows))).toEqual([
-    [ENCODING_DELTA, COMPRESSION_NONE],
-    [ENCODING_RAW, COMPRESSION_NONE],
-    [ENCODING_PACKED, COMPRESSION_NONE],
-    [ENCODING_RAW, COMPRESSION_NONE],
-    [ENCODING_RAW, COMPRESSION_NONE],
-  ]);
-  const compressed = of(blockOf(schema, rows, { compression: { zstd: 1 } }));
-  expect(compressed[1]).toEqual([ENCODING_RAW, COMPRESSION_NONE]);
-  expect(compressed[3]).toEqual([ENCODING_RAW, COMPRESSION_ZSTD]);
+  const of = ({ header }: Block) =>
+    Object.fromEntries(
+      header.chunks.map(({ field, encoding, compression }) => [schema.fields[field].name, [encoding, compression]]),
+    );
+  expect(of(blockOf(schema, rows))).toEqual({
+    ts: [ENCODING_PLAN, COMPRESSION_NONE],
+    random: [ENCODING_PLAIN, COMPRESSION_NONE],
+    constant: [ENCODING_PLAN, COMPRESSION_NONE],
+    zero: [ENCODING_PLAN, COMPRESSION_NONE],
+    few: [ENCODING_PLAN, COMPRESSION_NONE],
+    byte: [ENCODING_PLAIN, COMPRESSION_NONE],
+  });
+  const expected = (few: number) => ({
+    ts: [ENCODING_PLAN, few],
+    random: [ENCODING_PLAIN, COMPRESSION_NONE],
+    constant: [ENCODING_PLAN, COMPRESSION_NONE],
+    zero: [ENCODING_PLAN, COMPRESSION_NONE],
+    few: [ENCODING_PLAN, few],
+    byte: [ENCODING_PLAIN, COMPRESSION_NONE],
+  });
+  expect(of(blockOf(schema, rows, { compression: 'fast' }))).toEqual(expected(COMPRESSION_HUFFMAN));
+  expect(of(blockOf(schema, rows, { compression: { zstd: 1 } }))).toEqual(expected(COMPRESSION_ZSTD));
 });
 
 // ---- what the header says --------------------------------------------------------------------------------------------------
@@ -179,23 +176,26 @@ test('the statistics in the header are true', () => {
 
         const timeIndex = fields.findIndex(({ kind }) => kind === 'timestamp');
         expect([decoded.leastNs, decoded.greatestNs]).toEqual([sorted[0][timeIndex], sorted.at(-1)![timeIndex]]);
-        for (const [index, { kind, scale }] of fields.entries()) {
+        for (const [index, { kind, scale, optional }] of fields.entries()) {
           const chunk = decoded.chunks.find(({ field, part }) => field === index && part === 0)!;
-          if (isVarying(kind) || ['symbol', 'f32', 'f64'].includes(kind)) {
+          const present = sorted.map((row) => row[index]).filter((value) => value !== null);
+          expect(optional || present.length === rows.length).toBe(true);
+          if (present.length === 0 || isVarying(kind) || ['symbol', 'f32', 'f64'].includes(kind)) {
             expect(chunk.range).toBeNull();
             continue;
           }
-          const values = sorted.map((row) => {
-            const value = row[index];
-            return kind === 'decimal' ? unscaled(value as number, scale) : BigInt(value as bigint | number);
-          });
+          const values = present.map((value) =>
+            kind === 'decimal' ? unscaled(value as number, scale) : BigInt(value as bigint | number),
+          );
           const ordered = values.toSorted((a, b) => (a < b ? -1 : Number(a > b)));
           const as = (value: bigint) => (kind === 'u64' ? BigInt.asUintN(64, value) : value);
           expect([as(chunk.range!.least), as(chunk.range!.greatest)]).toEqual([ordered[0], ordered.at(-1)]);
         }
 
         const names = new Set(
-          sorted.flatMap((row) => fields.flatMap(({ kind }, i) => (kind === 'symbol' ? [row[i] as string] : []))),
+          sorted.flatMap((row) =>
+            fields.flatMap(({ kind }, i) => (kind === 'symbol' && row[i] !== null ? [row[i] as string] : [])),
+          ),
         );
         expect(new Set(decoded.symbols.map(({ name }) => name))).toEqual(names);
         expect(decoded.symbols.length).toBe(names.size);
@@ -206,11 +206,13 @@ test('the statistics in the header are true', () => {
         const { fixedBytes } = layoutOf(schema);
         const sizes = sorted.map((row) => {
           const own = fields.map(({ kind }, i) =>
-            kind === 'text'
-              ? Buffer.byteLength(row[i] as string)
-              : kind === 'bytes'
-                ? (row[i] as Uint8Array).length
-                : 0,
+            row[i] === null
+              ? 0
+              : kind === 'text'
+                ? Buffer.byteLength(row[i] as string)
+                : kind === 'bytes'
+                  ? (row[i] as Uint8Array).length
+                  : 0,
           );
           return Math.ceil((fixedBytes + own.reduce((sum, length) => sum + length, 0)) / 8) * 8;
         });
@@ -281,14 +283,15 @@ test('the bytes of a small block, as header.ts describes them', () => {
       flags: view.getUint16(at + 6, true),
       stored: view.getUint32(at + 12, true),
       plain: view.getUint32(at + 16, true),
-      zero: view.getUint32(at + 20, true),
+      open: view.getUint32(at + 20, true),
       least: view.getBigInt64(at + 32, true),
       greatest: view.getBigInt64(at + 40, true),
     };
   };
-  const raw = { part: 0, encoding: 0, compression: 0, flags: 0, zero: 0, least: 0n, greatest: 0n };
+  const raw = { part: 0, encoding: 0, compression: 0, flags: 0, open: 0, least: 0n, greatest: 0n };
+  const all = (bytes: number) => ({ stored: bytes, plain: bytes, open: bytes });
   expect([0, 1, 2, 3, 4].map(chunk)).toEqual([
-    { ...raw, field: 1, kind: 1, encoding: 1, flags: 1, stored: 12, plain: 12, least: 1000n, greatest: 3000n },
+    { ...raw, field: 1, kind: 1, encoding: 1, flags: 1, ...all(15), least: 1000n, greatest: 3000n },
     { ...raw, field: 2, kind: 2, stored: 8, plain: 8 },
     { ...raw, field: 3, kind: 14, stored: 8, plain: 8 },
     { ...raw, field: 3, part: 1, kind: 14, stored: 3, plain: 3 },
@@ -302,9 +305,9 @@ test('the bytes of a small block, as header.ts describes them', () => {
   expect(offsets).toEqual([0, 16, 24, 32, 40].map((at) => headerBytes + at));
   expect(hex(headerBytes, bytes.length - headerBytes)).toBe(
     [
-      // The least, 11 bits each, 0 and 2000.
-      'e803000000000000',
-      '0b00803e00000000',
+      // A plan of one byte, packed: the least, 11 bits each, 0 and 2000.
+      '010001e803000000',
+      '0000000b00803e00',
       '0000000001000000',
       '0300000000000000',
       '68c3a90000000000',

@@ -1,8 +1,6 @@
 import type { OnFull, Schema } from 'ticktape';
 import {
   CONTROL,
-  CONTROL_FIELD_COUNT,
-  CONTROL_FIELDS,
   CONTROL_STATE,
   DRAIN_FILL,
   DRAIN_FULL,
@@ -60,14 +58,12 @@ export class Bench {
     this.map = memoryMap(schema, {
       capacity,
       symbolCapacity: symbols,
-      storageNodes: 0,
       laneBytes: ring,
       laneCount: lanes,
     });
     if (this.map.totalBytes > MEMORY_BYTES) throw new Error(`a bench of ${this.map.totalBytes} bytes is too large`);
     bytes.fill(0, CONTROL, this.map.totalBytes);
-    view.setUint32(CONTROL_FIELD_COUNT, schema.table.length, true);
-    writeFieldTable(schema, view, CONTROL_FIELDS);
+    writeFieldTable(schema, view);
     view.setInt32(CONTROL_STATE, TAPE_OPEN, true);
     for (let lane = 0; lane < lanes; lane++) {
       const at = this.at(lane);

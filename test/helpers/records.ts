@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { defineSchema, type FieldKind, type Schema } from 'ticktape';
+import { defineSchema, type Field, type FieldKind, type Schema } from 'ticktape';
 
 // The layout of a record, worked out from the words of assembly/record.ts and nothing else of the code.
 
@@ -27,10 +27,15 @@ export const isVarying = (kind: FieldKind) => kind === 'text' || kind === 'bytes
 export interface Layout {
   /** By field, in the schema's order. */
   offsets: number[];
+  /** Of the first presence byte. */
+  presence: number;
   fixedBytes: number;
 }
 
-/** The timestamp first, then the others, widest first, in the schema's order where equally wide; rounded up to 8. */
+/**
+ * The timestamp first, then the others, widest first, in the schema's order where equally wide; a bit for each optional field; rounded
+ * up to 8.
+ */
 export function layoutOf({ fields }: Schema): Layout {
   const offsets: number[] = [];
   let end = 16;
@@ -46,7 +51,8 @@ export function layoutOf({ fields }: Schema): Layout {
       if (kind !== 'timestamp' && WIDTHS[kind] === width) place(index);
     });
   }
-  return { offsets, fixedBytes: Math.ceil(end / 8) * 8 };
+  const optionals = fields.filter(({ optional }) => optional).length;
+  return { offsets, presence: end, fixedBytes: Math.ceil((end + Math.ceil(optionals / 8)) / 8) * 8 };
 }
 
 const MASK = 2n ** 64n - 1n;
@@ -77,7 +83,7 @@ export const unscaled = (value: number, scale: number): bigint => {
   return BigInt(exact);
 };
 
-export type Value = number | bigint | string | Uint8Array;
+export type Value = number | bigint | string | Uint8Array | null;
 
 const encoder = new TextEncoder();
 
@@ -89,20 +95,29 @@ export function encodeRecord(
   position: bigint,
   salt: bigint,
 ): Uint8Array {
-  const { offsets, fixedBytes } = layoutOf(schema);
-  const varying = schema.fields.flatMap(({ kind }, i) =>
-    isVarying(kind) ? [kind === 'text' ? encoder.encode(values[i] as string) : (values[i] as Uint8Array)] : [],
-  );
+  const { offsets, presence, fixedBytes } = layoutOf(schema);
+  const varying = schema.fields.flatMap(({ kind }, i) => {
+    if (!isVarying(kind)) return [];
+    const value = values[i] ?? new Uint8Array(0);
+    return [kind === 'text' && typeof value === 'string' ? encoder.encode(value) : (value as Uint8Array)];
+  });
   const bytes = fixedBytes + varying.reduce((sum, { length }) => sum + length, 0);
   const record = new Uint8Array(Math.ceil(bytes / 8) * 8);
   const view = new DataView(record.buffer);
   view.setUint32(8, record.length, true);
   view.setUint32(12, 1, true);
   const lengths = varying.map(({ length }) => length);
-  schema.fields.forEach(({ kind, scale }, i) => {
+  let bit = 0;
+  schema.fields.forEach(({ kind, scale, optional }, i) => {
     const at = offsets[i];
     const value = values[i];
-    if (kind === 'timestamp' || kind === 'i64') view.setBigInt64(at, value as bigint, true);
+    if (optional) {
+      if (value !== null) record[presence + Math.floor(bit / 8)] |= 2 ** (bit % 8);
+      bit++;
+    }
+    if (isVarying(kind)) view.setUint32(at, lengths.shift()!, true);
+    else if (value === null) return;
+    else if (kind === 'timestamp' || kind === 'i64') view.setBigInt64(at, value as bigint, true);
     else if (kind === 'u64') view.setBigUint64(at, value as bigint, true);
     else if (kind === 'decimal') view.setBigInt64(at, unscaled(value as number, scale), true);
     else if (kind === 'symbol') view.setUint32(at, idOf(value as string), true);
@@ -113,8 +128,7 @@ export function encodeRecord(
     else if (kind === 'i32') view.setInt32(at, value as number, true);
     else if (kind === 'u8') view.setUint8(at, value as number);
     else if (kind === 'u16') view.setUint16(at, value as number, true);
-    else if (kind === 'u32') view.setUint32(at, value as number, true);
-    else view.setUint32(at, lengths.shift()!, true);
+    else view.setUint32(at, value as number, true);
   });
   let free = fixedBytes;
   for (const value of varying) {
@@ -180,7 +194,7 @@ export function valueFor(kind: FieldKind, scale: number): fc.Arbitrary<Value> {
   }
 }
 
-/** Schemas of up to `most` fields in any order, and rows of values for each. */
+/** Schemas of up to `most` fields in any order, some of them optional, and rows of values for each. */
 export function recorded(
   rows: { minLength: number; maxLength: number },
   most = 14,
@@ -188,17 +202,24 @@ export function recorded(
   const other = fc.record({
     kind: fc.constantFrom(...KINDS.filter((kind) => kind !== 'timestamp')),
     scale: fc.integer({ min: 0, max: 15 }),
+    optional: fc.boolean(),
   });
   return fc
     .tuple(fc.array(other, { maxLength: most - 1 }), fc.nat(most - 1))
     .chain(([others, at]) => {
-      const fields: { kind: FieldKind; scale: number }[] = others.map(({ kind, scale }) => ({
+      const fields: Omit<Field, 'name'>[] = others.map(({ kind, scale, optional }) => ({
         kind,
         scale: kind === 'decimal' ? scale : 0,
+        optional,
       }));
       fields.splice(Math.min(at, fields.length), 0, { kind: 'timestamp', scale: 0 });
-      const schema = defineSchema('random', ...fields.map(({ kind, scale }, i) => ({ name: `f${i}`, kind, scale })));
-      const row = fc.tuple(...fields.map(({ kind, scale }) => valueFor(kind, scale)));
+      const schema = defineSchema('random', ...fields.map((of, i) => ({ ...of, name: `f${i}` })));
+      const row = fc.tuple(
+        ...fields.map(({ kind, scale, optional }) => {
+          const value = valueFor(kind, scale);
+          return optional ? fc.option(value, { nil: null, freq: 2 }) : value;
+        }),
+      );
       return fc.record({ schema: fc.constant(schema as Schema), rows: fc.array(row as fc.Arbitrary<Value[]>, rows) });
     })
     .filter(({ rows: made }) => made.length >= rows.minLength);

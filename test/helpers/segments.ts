@@ -3,27 +3,15 @@ import path from 'node:path';
 import { decimal, defineSchema, type Schema, symbol, text, timestamp } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
 import { planRecovery } from '../../dist/src/journal/recovery.js';
-import { sharedMemory } from '../../dist/src/kernels.js';
 import { resolveOptions } from '../../dist/src/options.js';
 import { Catalog, segmentName } from '../../dist/src/segment/catalog.js';
-import { SegmentReader } from '../../dist/src/segment/reader.js';
-import { type SegmentIo, SegmentWriter } from '../../dist/src/segment/writer.js';
+import { SegmentWriter } from '../../dist/src/segment/writer.js';
 import { EPOCH, TAPE_ID } from './bench.js';
 import { type Block, blockOf, zstd } from './blocks.js';
 
+export { withSegment as withReader } from '../../dist/src/segment/reader.js';
+
 export const schema: Schema = defineSchema('stored', timestamp('ts'), symbol('s'), decimal('p', 2), text('note'));
-
-const WINDOW = 4 * 1024 ** 2;
-const memory = sharedMemory(WINDOW);
-
-/** The two ways in which segments are written. */
-export const ways: [string, () => SegmentIo][] = [
-  [
-    'through a mapping',
-    () => ({ runtime, mapped: { mapper: runtime.mapper(), memory, window: 0, windowBytes: WINDOW } }),
-  ],
-  ['by positional writes', () => ({ runtime, mapped: null })],
-];
 
 /** Blocks that follow on each other, of these counts of records. */
 export function blocks(...counts: number[]): Block[] {
@@ -45,14 +33,13 @@ export const segmentFile = (directory: string, number = 1) => path.join(director
 
 /** A segment of these blocks; `seal`: with its footer. Answers where each block lies. */
 export function writeSegment(
-  io: SegmentIo,
   file: string,
   of: readonly Block[],
   options: { seal: boolean; number?: number; bytes?: number },
 ): number[] {
   const { seal, number = 1, bytes = 64 * 1024 } = options;
   const header = { tapeId: TAPE_ID, storageNode: 0, number, createdNs: 5n, epoch: EPOCH, schema };
-  const writer = new SegmentWriter(io, file, header, bytes);
+  const writer = new SegmentWriter(runtime, file, header, bytes);
   for (const { header: blockHeader, bytes: blockBytes } of of) writer.append(blockHeader, blockBytes);
   const offsets = writer.entries.map(({ offset }) => offset);
   if (seal) writer.seal(false);
@@ -74,15 +61,6 @@ export function readable(...directories: string[]) {
   const catalog = new Catalog(directories);
   catalog.refresh(TAPE_ID);
   return { blocks: catalog.blocks.map(({ sequence }) => sequence), catalog };
-}
-
-export function withReader<T>(file: string, use: (reader: SegmentReader) => T): T {
-  const reader = new SegmentReader(file);
-  try {
-    return use(reader);
-  } finally {
-    reader.close();
-  }
 }
 
 /** The file with the bytes at `offset` replaced. */

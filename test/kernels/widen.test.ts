@@ -8,8 +8,10 @@ const KINDS = [
   { name: 'decimal', kind: layout.KIND_DECIMAL, array: BigInt64Array, bits: 64, signed: true },
   { name: 'i64', kind: layout.KIND_I64, array: BigInt64Array, bits: 64, signed: true },
   { name: 'u64', kind: layout.KIND_U64, array: BigUint64Array, bits: 64, signed: false },
+  { name: 'f64, as its bits', kind: layout.KIND_F64, array: BigUint64Array, bits: 64, signed: false },
   { name: 'symbol', kind: layout.KIND_SYMBOL, array: Uint32Array, bits: 32, signed: false },
   { name: 'i32', kind: layout.KIND_I32, array: Int32Array, bits: 32, signed: true },
+  { name: 'f32, as its bits', kind: layout.KIND_F32, array: Uint32Array, bits: 32, signed: false },
   { name: 'u32', kind: layout.KIND_U32, array: Uint32Array, bits: 32, signed: false },
   { name: 'i16', kind: layout.KIND_I16, array: Int16Array, bits: 16, signed: true },
   { name: 'u16', kind: layout.KIND_U16, array: Uint16Array, bits: 16, signed: false },
@@ -82,13 +84,21 @@ describe.each(KINDS.filter(({ bits }) => bits < 64))('$name', ({ kind, bits, sig
   });
 });
 
-test.each([0, layout.KIND_F64, layout.KIND_F32, layout.KIND_TEXT, layout.KIND_BYTES, 99, -1])(
-  'kind %i is no integer',
-  (kind) => {
-    guarded(OUT, 0, () => kernels.widen(SOURCE, kind, 10, OUT));
-    expect(guarded(OUT, 0, () => kernels.narrow(SOURCE, kind, 10, OUT))).toBe(-1);
-  },
-);
+test.each([0, layout.KIND_TEXT, layout.KIND_BYTES, 99, -1])('kind %i is of no fixed width', (kind) => {
+  guarded(OUT, 0, () => kernels.widen(SOURCE, kind, 10, OUT));
+  expect(guarded(OUT, 0, () => kernels.narrow(SOURCE, kind, 10, OUT))).toBe(-1);
+});
+
+test('the bits of floats, signs, NaNs and infinities among them', () => {
+  const floats = [0, -0, 1.5, NaN, Infinity, -Infinity, 5e-324, -Number.MAX_VALUE];
+  new Float64Array(memory.buffer, SOURCE, 8).set(floats);
+  kernels.widen(SOURCE, layout.KIND_F64, 8, OUT);
+  expectSame(valuesAt(OUT, 8), valuesAt(SOURCE, 8));
+  new Float32Array(memory.buffer, SOURCE, 8).set(floats);
+  kernels.widen(SOURCE, layout.KIND_F32, 8, OUT);
+  expect(valuesAt(OUT, 8)[1]).toBe(0x80000000n);
+  expectSame(valuesAt(OUT, 8), Array.from(new Uint32Array(memory.buffer, SOURCE, 8), BigInt));
+});
 
 describe('minMax', () => {
   test.each([

@@ -9,6 +9,7 @@ import {
   i16,
   i32,
   i64,
+  optional,
   type Schema,
   symbol,
   text,
@@ -44,7 +45,8 @@ test('records of any schema are what the layout says, byte for byte', () => {
         position += BigInt(expected.length);
         expect(bench.counters()).toEqual({ head: 0n, drained: 0n, tail: position, records: BigInt(count + 1) });
       }
-      expect(layoutOf(schema).fixedBytes).toBe(schema.recordBytes);
+      const { fixedBytes, presence } = layoutOf(schema);
+      expect([schema.recordBytes, schema.presence.offset]).toEqual([fixedBytes, presence]);
     }),
     { numRuns: 300 },
   );
@@ -151,20 +153,26 @@ test('the same values have other checksums at another position and in another la
 // ---- the two ways in --------------------------------------------------------------------------------------------------
 
 const takesDirectly = ({ fields }: Schema) =>
-  fields.length <= 11 && fields.every(({ kind }) => !isVarying(kind) && kind !== 'i64' && kind !== 'u64');
+  fields.length + Math.ceil(fields.filter(({ optional }) => optional).length / 8) <= 11 &&
+  fields.every(({ kind }) => !isVarying(kind) && kind !== 'i64' && kind !== 'u64');
 
 /** Appends through the argument words, as a schema with 64-bit or varying fields does. */
 function appendStaged(bench: Bench, values: readonly Value[], idOf: (name: string) => number): number {
   const at = bench.at(0);
-  const { table, recordBytes } = bench.schema;
+  const { fields, table, recordBytes } = bench.schema;
   const record = bench.kernels.reserve(at, recordBytes);
   expect(record).toBeGreaterThan(0);
   table.forEach(({ kind, index }, i) => {
     const to = at + LANE_ARGUMENTS + 8 * i;
     const value = values[index];
     if (kind === 'timestamp') bench.view.setBigInt64(to, value as bigint, true);
-    else bench.view.setFloat64(to, kind === 'symbol' ? idOf(value as string) : (value as number), true);
+    else bench.view.setFloat64(to, kind === 'symbol' && value !== null ? idOf(value as string) : Number(value), true);
   });
+  const present = fields.flatMap(({ optional }, i) => (optional ? [values[i] !== null] : []));
+  for (let byte = 0; byte < present.length; byte += 8) {
+    const bits = present.slice(byte, byte + 8).reduce((sum, is, bit) => sum + (is ? 2 ** bit : 0), 0);
+    bench.view.setFloat64(at + LANE_ARGUMENTS + 8 * (table.length + byte / 8), bits, true);
+  }
   return bench.kernels.appendStaged(at, record, recordBytes);
 }
 
@@ -184,7 +192,9 @@ test('arguments and argument words make the same record', () => {
         const idOf = interning();
         rows.forEach((values, i) => {
           // Fields are interned in the schema's order, which is what append does before the kernel sees them.
-          for (const [index, { kind }] of schema.fields.entries()) if (kind === 'symbol') idOf(values[index] as string);
+          for (const [index, { kind }] of schema.fields.entries()) {
+            if (kind === 'symbol' && values[index] !== null) idOf(values[index] as string);
+          }
           const position = appendStaged(again, values, idOf);
           sameBytes(again.ringBytes(0, BigInt(position), schema.recordBytes), direct[i]);
           compared++;
@@ -207,6 +217,77 @@ test.each([
   bench.appender().append(...values);
   const expected = encodeRecord(schema, values, interning(), 0n, bench.salt());
   sameBytes(bench.ringBytes(0, 0n, expected.length), expected);
+});
+
+describe('optional fields', () => {
+  /** The record of the values, which is what the layout says. */
+  function appended(schema: Schema, values: readonly Value[]): Uint8Array {
+    const bench = new Bench(schema);
+    const position = bench.appender().append(...values);
+    const expected = encodeRecord(schema, values, interning(), BigInt(position), bench.salt());
+    const record = bench.ringBytes(0, BigInt(position), expected.length);
+    sameBytes(record, expected);
+    return record;
+  }
+
+  test('one record, literally: a bit for each of them in the order of the schema, and zeros for what is absent', () => {
+    const schema: Schema = defineSchema(
+      'optional',
+      optional(u8('a')),
+      timestamp('b'),
+      optional(symbol('c')),
+      u8('d'),
+      optional(f64('e')),
+      optional(text('f')),
+      optional(i64('g')),
+    );
+    expect(hex(appended(schema, [1, 2n, null, 3, null, 'x', null])).slice(16)).toBe(
+      [
+        '40000000 01000000', // 64 bytes, a record
+        '02000000 00000000', // b
+        '00000000 00000000', // e is absent
+        '00000000 00000000', // g is absent
+        '00000000 01000000', // c is absent; f: 1 byte
+        '01030900 00000000', // a, d, of a c e f g the bits 0 and 3, zeros
+        '78000000 00000000', // f
+      ]
+        .join('')
+        .replaceAll(' ', ''),
+    );
+  });
+
+  test.each([
+    ['nine, a byte of bits, ten arguments', 9],
+    ['ten, two bytes of bits, through the argument words', 10],
+    ['seventeen, three bytes of bits', 17],
+  ])('%s', (_, count) => {
+    const fields = Array.from({ length: count }, (_, i) => optional(i32(`n${i}`)));
+    const schema: Schema = defineSchema('numbers', ...fields, timestamp('ts'));
+    const bytesOfBits = Math.ceil(count / 8);
+    expect(schema.presence).toEqual({ offset: 24 + 4 * count, bytes: bytesOfBits });
+    expect(schema.optionals.map(({ presenceBit }) => presenceBit)).toEqual([...fields.keys()]);
+    const bitsOf = (values: readonly Value[]) => {
+      const at = schema.presence.offset;
+      return [...appended(schema, values).subarray(at, at + bytesOfBits)];
+    };
+    expect(bitsOf([...fields.map(() => null), 5n])).toEqual(new Array(bytesOfBits).fill(0));
+    const all = bitsOf([...fields.map((_, i) => -i), 5n]);
+    expect(all.map((byte, i) => byte.toString(2).length === Math.min(8, count - 8 * i))).not.toContain(false);
+    for (const one of fields.keys()) {
+      const bits = bitsOf([...fields.map((_, i) => (i === one ? 7 : null)), 5n]);
+      expect(bits).toEqual(Array.from(bits, (_, byte) => (byte === one >> 3 ? 1 << (one & 7) : 0)));
+    }
+  });
+
+  test('an absent symbol is not interned', () => {
+    const schema: Schema = defineSchema('symbols', timestamp('ts'), optional(symbol('s')));
+    const bench = new Bench(schema);
+    const { append } = bench.appender();
+    append(1n, null);
+    expect(bench.view.getUint32(SYMBOLS + SYMBOL_COUNT, true)).toBe(0);
+    append(2n, 'A');
+    expect(bench.view.getUint32(SYMBOLS + SYMBOL_COUNT, true)).toBe(1);
+  });
 });
 
 test('surplus values are not looked at', () => {

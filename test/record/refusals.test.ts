@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { defineSchema, type FieldKind, type Schema, TapeError } from 'ticktape';
+import { defineSchema, type Field, type FieldKind, type Schema, TapeError } from 'ticktape';
 import { describe, expect, test } from 'vitest';
 import { LANE_ARGUMENTS, REFUSED, SYMBOL_COUNT, SYMBOLS, TOO_LARGE } from '../../dist/assembly/layout.js';
 import { Bench, sameBytes } from '../helpers/bench.js';
@@ -47,9 +47,14 @@ for (const bits of [8, 16, 32]) {
 }
 
 /** A field of the kind between two others, so that the right one has to be named. */
-function schemaWith(kind: FieldKind, staged: boolean): { schema: Schema; row: (value: unknown) => Value[] } {
-  const field = (name: string, of: FieldKind) => ({ name, kind: of, scale: of === 'decimal' ? 2 : 0 });
-  const fields = [field('before', 'i32'), field('it', kind), field('after', 'decimal')];
+function schemaWith(
+  kind: FieldKind,
+  staged: boolean,
+  isOptional = false,
+): { schema: Schema; row: (value: unknown) => Value[] } {
+  const field = (name: string, of: FieldKind): Field => ({ name, kind: of, scale: of === 'decimal' ? 2 : 0 });
+  const it = { ...field('it', kind), optional: isOptional };
+  const fields = [field('before', 'i32'), it, field('after', 'decimal')];
   if (kind !== 'timestamp') fields.push(field('ts', 'timestamp'));
   if (staged) fields.push(field('staged', 'i64'));
   return {
@@ -84,6 +89,21 @@ describe.each([
       expectRefused(bench, () => append(...row(value)), 'it');
     }
     expect(bench.drain()).toBe(0);
+  });
+
+  test.each(KINDS.filter((kind) => kind !== 'timestamp'))('an optional %s refuses the same, but for null', (kind) => {
+    const { schema, row } = schemaWith(kind, staged, true);
+    const bench = new Bench(schema);
+    const { append } = bench.appender();
+    for (const value of [...wrongTypes(kind), ...(outOfRange[kind] ?? [])]) {
+      if (value !== null) expectRefused(bench, () => append(...row(value)), 'it');
+    }
+    expect(bench.drain()).toBe(0);
+    append(...row(null));
+    expect(bench.drain()).toBe(1);
+    expect(() => append(...row(undefined))).toThrow(`(optional ${kind}${kind === 'decimal' ? '(2)' : ''})`);
+    expectRefused(bench, () => append(null, ...row(null).slice(1)), 'before');
+    expectRefused(bench, () => append(...row(null).with(2, null)), 'after');
   });
 
   test('the first field that is wrong is named, and the next record is as if nothing had been', () => {

@@ -27,6 +27,9 @@ const verbs = {
     const { size, blocks } = statSync(path);
     return { size, allocated: blocks * 512 };
   },
+  syncDirectory(path) {
+    runtime.syncDirectory(path);
+  },
   clock() {
     return Number(runtime.nowNs() / 1_000_000n) - Date.now();
   },

@@ -107,6 +107,13 @@ test("a sync goes on to the drive, by the mapping's own descriptor", () => {
   expect(of('madvise')).toEqual([]);
 });
 
+test('files are not mapped to be read, as nothing says beforehand whether a page can be', () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const { libc, of } = fakeLibc({ open: () => 5, lseek: () => 65536, mmap: (address) => address });
+  expect(() => posixMapper(libc).view('segment', memory, 0, 65536, 0)).toThrow('it is read, not mapped');
+  expect(of('mmap')).toEqual([]);
+});
+
 test('other systems are told that files can not be mapped', () => {
   pretend('win32', 'x64');
   expect(() => bindLibc(() => expect.unreachable())).toThrow('this is win32 x64');

@@ -1,4 +1,5 @@
 import { readFileSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import fc from 'fast-check';
 import { TapeError } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
@@ -38,6 +39,73 @@ function errorOf(action: () => unknown): TapeError {
   }
   throw new Error('it did not throw');
 }
+
+describe('a view of a file', () => {
+  test('shows its bytes, zeros to the end of its last page, and plain memory behind', () => {
+    const path = scratchFile('segment');
+    const content = Uint8Array.from({ length: PAGE + 5000 }, (_, i) => 1 + (i % 255));
+    writeFileSync(path, content, { mode: 0o444 });
+    const before = statSync(path, { bigint: true });
+    const memory = sharedMemory();
+    const bytes = bytesOf(memory);
+    bytes.fill(0xee);
+    const view = runtime.mapper().view(path, memory, PAGE, PAGE + 5000, 0);
+    expect(view.bringIn(0, PAGE + 5000)).toBe(true);
+    expect(view.bringIn(PAGE + 4999, 1)).toBe(true);
+    expect(view.bringIn(7, 0)).toBe(true);
+    expectSame(bytes.slice(PAGE, 2 * PAGE + 5000), content);
+    expectSame(bytes.slice(2 * PAGE + 5000, 2 * PAGE + 8192), new Uint8Array(3192));
+    expect([bytes[PAGE - 1], bytes[3 * PAGE]]).toEqual([0xee, 0xee]);
+    for (const [from, length] of [
+      [-1, 2],
+      [PAGE + 4999, 2],
+      [0, -1],
+    ]) {
+      expect(() => view.bringIn(from, length)).toThrow('within the view');
+    }
+    view.unmap();
+    view.unmap();
+    expectSame(bytes.slice(PAGE, 2 * PAGE + 5000), new Uint8Array(PAGE + 5000));
+    bytes[PAGE] = 1;
+    expect(() => view.bringIn(0, 1)).toThrow('within the view');
+    const after = statSync(path, { bigint: true });
+    expect([after.mtimeNs, after.size]).toEqual([before.mtimeNs, before.size]);
+  });
+
+  test('shows what is stored in the file meanwhile, from an offset on', () => {
+    const path = fileOf(2 * PAGE);
+    const [memory, other] = [sharedMemory(), sharedMemory()];
+    const view = runtime.mapper().view(path, memory, 0, 100, PAGE);
+    expect(view.bringIn(0, 100)).toBe(true);
+    runtime.mapper().map(path, other, 0, PAGE, PAGE);
+    bytesOf(other)[99] = 7;
+    expect(bytesOf(memory)[99]).toBe(7);
+  });
+
+  test('says what can not be read, for the file was cut', () => {
+    const path = fileOf(2 * PAGE);
+    const view = runtime.mapper().view(path, sharedMemory(), 0, 2 * PAGE, 0);
+    truncateSync(path, PAGE + 1);
+    expect(view.bringIn(0, PAGE + 4096)).toBe(true);
+    expect(view.bringIn(PAGE, 2 * PAGE - PAGE)).toBe(false);
+    expect(view.bringIn(2 * PAGE - 1, 1)).toBe(false);
+  });
+
+  test('is refused with the reason, and plain memory is there', () => {
+    const path = fileOf(PAGE);
+    const memory = sharedMemory();
+    const view = (file: string, length: number) => errorOf(() => runtime.mapper().view(file, memory, 0, length, 0));
+    expect(view(`${path}.missing`, 10)).toMatchObject({ code: 'IO', message: expect.stringContaining('ENOENT') });
+    expect(view(path, PAGE + 1)).toMatchObject({ code: 'IO', message: expect.stringContaining('65536 bytes') });
+    // A directory can be opened to be read, and not mapped.
+    expect(view('.', 10).code).toBe('IO');
+    bytesOf(memory).fill(1);
+    const { view: of } = runtime.mapper();
+    expect(() => of(path, memory, 4 * KIB, 10, 0)).toThrow('multiples of 64 KiB');
+    expect(() => of(path, memory, 0, 0, 0)).toThrow('within the memory');
+    expect(() => of(path, memory, 4 * PAGE, 10, 0)).toThrow('within the memory');
+  });
+});
 
 describe('a mapped file', () => {
   test('has what is stored in its window, and nothing of what is stored around it', () => {
@@ -218,6 +286,15 @@ describe('preallocate', () => {
     expect(error).toMatchObject({ code: 'DISK_FULL', path, message: expect.stringContaining('make room') });
     expect(statSync(path, { throwIfNoEntry: false })).toBeUndefined();
   });
+});
+
+test('a directory is synced, and what keeps it from that is said', async () => {
+  const path = scratchFile('missing');
+  runtime.syncDirectory(dirname(path));
+  expect(errorOf(() => runtime.syncDirectory(path))).toMatchObject({ code: 'IO', path });
+  // Windows has no such thing; Deno's is the same system without FFI.
+  const reply = await inChild('without-ffi', `syncDirectory=${path}`);
+  expect(reply).toMatchObject(runtime.name === 'deno' ? { code: 'IO' } : { result: null });
 });
 
 describe('lock', () => {

@@ -11,7 +11,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { TapeError } from 'ticktape';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { runtime } from 'ticktape/runtime';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { BLOCK_MAGIC, peekHeaderBytes } from '../../dist/src/block/header.js';
 import { hash64 } from '../../dist/src/hash.js';
 import { segmentName } from '../../dist/src/segment/catalog.js';
@@ -22,18 +23,8 @@ import { DirectoryStorageNode } from '../../dist/src/storage/directory.js';
 import { EPOCH, sameBytes, TAPE_ID } from '../helpers/bench.js';
 import { resealHeader } from '../helpers/blocks.js';
 import { scratch } from '../helpers/scratch.js';
-import {
-  blocks,
-  readable,
-  recoverable,
-  schema,
-  segmentFile,
-  ways,
-  withReader,
-  writeSegment,
-} from '../helpers/segments.js';
+import { blocks, readable, recoverable, schema, segmentFile, withReader, writeSegment } from '../helpers/segments.js';
 
-const [, buffered] = ways[1];
 const PAGE = 4096;
 
 // ---- header ---------------------------------------------------------------------------------------------------------------
@@ -222,14 +213,14 @@ describe('the footer of a segment', () => {
 
 // ---- whole files ------------------------------------------------------------------------------------------------------------
 
-describe.each(ways)('a segment written %s', (_, io) => {
+describe('a segment', () => {
   const of = blocks(16, 1, 30, 5);
   const sequences = of.map(({ header }) => header.sequence);
 
   test('holds its blocks as they were given, one after another, and is exactly as long as they and its footer', () => {
     const directory = scratch();
     const file = segmentFile(directory);
-    const offsets = writeSegment(io(), file, of, { seal: true });
+    const offsets = writeSegment(file, of, { seal: true });
     let end = PAGE;
     const content = readFileSync(file);
     of.forEach(({ bytes }, i) => {
@@ -245,7 +236,7 @@ describe.each(ways)('a segment written %s', (_, io) => {
 
   test('without a footer gives the same blocks', () => {
     const directory = scratch();
-    writeSegment(io(), segmentFile(directory), of, { seal: false });
+    writeSegment(segmentFile(directory), of, { seal: false });
     expect(readable(directory).blocks).toEqual(sequences);
     expect(recoverable(directory)).toMatchObject({ blocks: sequences, report: { openBlocks: 4, tornCopies: 0 } });
   });
@@ -253,23 +244,10 @@ describe.each(ways)('a segment written %s', (_, io) => {
   test('is there under its name with its header only', () => {
     const directory = scratch();
     const file = segmentFile(directory);
-    writeSegment(io(), file, [], { seal: false });
+    writeSegment(file, [], { seal: false });
     expect(readdirSync(directory)).toEqual([path.basename(file)]);
     expect(readable(directory).blocks).toEqual([]);
     expect(recoverable(directory).blocks).toEqual([]);
-  });
-
-  test('larger than the window that it is written through', () => {
-    const directory = scratch();
-    const large = blocks(...new Array(60).fill(1500));
-    const bytes = large.reduce((sum, block) => sum + block.bytes.length, 0);
-    const small = io();
-    if (small.mapped !== null) small.mapped.windowBytes = 128 * 1024;
-    expect(bytes).toBeGreaterThan(3 * 128 * 1024);
-    writeSegment(small, segmentFile(directory), large, { seal: true, bytes });
-    const file = readFileSync(segmentFile(directory));
-    sameBytes(file.subarray(PAGE, PAGE + bytes), Buffer.concat(large.map((block) => block.bytes)));
-    expect(recoverable(directory).blocks).toEqual(large.map(({ header }) => header.sequence));
   });
 });
 
@@ -280,7 +258,7 @@ describe('a sealed segment', () => {
   function sealed() {
     const directory = scratch();
     const file = segmentFile(directory);
-    const offsets = writeSegment(buffered(), file, of, { seal: true });
+    const offsets = writeSegment(file, of, { seal: true });
     return { directory, file, offsets, content: readFileSync(file) };
   }
 
@@ -346,7 +324,7 @@ describe('a segment without a footer, with a torn block in the middle', () => {
   ])('%s: those behind it are found', (_, tear) => {
     const directory = scratch();
     const file = segmentFile(directory);
-    const offsets = writeSegment(buffered(), file, of, { seal: false });
+    const offsets = writeSegment(file, of, { seal: false });
     const content = readFileSync(file);
     tear(content.subarray(offsets[1], offsets[2]));
     writeFileSync(file, content);
@@ -357,7 +335,7 @@ describe('a segment without a footer, with a torn block in the middle', () => {
     const directory = scratch();
     const file = segmentFile(directory);
     // As a raw feed message might hold: another tape's block in a text.
-    const offsets = writeSegment(buffered(), file, of, { seal: false });
+    const offsets = writeSegment(file, of, { seal: false });
     const content = readFileSync(file);
     const foreign = of[3].bytes.slice();
     foreign[16] ^= 1;
@@ -372,7 +350,7 @@ describe('a segment without a footer, with a torn block in the middle', () => {
   test('that says it reaches far beyond the file makes nobody set room aside for it', () => {
     const directory = scratch();
     const file = segmentFile(directory);
-    const offsets = writeSegment(buffered(), file, of, { seal: false });
+    const offsets = writeSegment(file, of, { seal: false });
     const content = readFileSync(file);
     const last = content.subarray(offsets[3]);
     const view = new DataView(last.buffer, last.byteOffset, last.length);
@@ -409,7 +387,7 @@ describe('a segment without a footer, with a torn block in the middle', () => {
 describe('a segment that is being written', () => {
   const of = blocks(16, 16, 16);
 
-  test('by positional writes: the magic of a block goes last', () => {
+  test('the magic of a block goes last', () => {
     const file = segmentFile(scratch());
     const [{ header, bytes }] = of;
     const found: Uint8Array[] = [];
@@ -420,28 +398,7 @@ describe('a segment that is being written', () => {
         return new Uint8Array(this.buffer, this.byteOffset, this.byteLength).subarray(begin, end);
       }
     }
-    writeSegment(buffered(), file, [{ header, bytes: new Watched(bytes.buffer as ArrayBuffer) }], { seal: false });
-    expect(found.length).toBe(1);
-    sameBytes(found[0].subarray(0, 8), new Uint8Array(8));
-    sameBytes(found[0].subarray(8), bytes.subarray(8));
-  });
-
-  test('through a mapping: the magic of a block goes last, in one store', () => {
-    const io = ways[0][1]();
-    const { memory } = io.mapped!;
-    const [{ bytes }] = of;
-    const found: Uint8Array[] = [];
-    const { store } = Atomics;
-    const spy = vi.spyOn(Atomics, 'store').mockImplementation(((array: BigInt64Array, index: number, value: bigint) => {
-      if (array.buffer === memory.buffer)
-        found.push(new Uint8Array(memory.buffer).slice(index * 8, index * 8 + bytes.length));
-      return store(array, index, value);
-    }) as typeof Atomics.store);
-    try {
-      writeSegment(io, segmentFile(scratch()), [of[0]], { seal: false });
-    } finally {
-      spy.mockRestore();
-    }
+    writeSegment(file, [{ header, bytes: new Watched(bytes.buffer as ArrayBuffer) }], { seal: false });
     expect(found.length).toBe(1);
     sameBytes(found[0].subarray(0, 8), new Uint8Array(8));
     sameBytes(found[0].subarray(8), bytes.subarray(8));
@@ -450,7 +407,7 @@ describe('a segment that is being written', () => {
   test('ends, for a reader, at the first block whose magic is not there yet', () => {
     const directory = scratch();
     const file = segmentFile(directory);
-    const offsets = writeSegment(buffered(), file, of, { seal: false });
+    const offsets = writeSegment(file, of, { seal: false });
     const content = readFileSync(file);
     content.fill(0, offsets[1], offsets[1] + 8);
     writeFileSync(file, content);
@@ -466,7 +423,7 @@ describe('a segment that is being written', () => {
   test('a block that appears between two looks at its place is not stepped over', () => {
     const directory = scratch();
     const file = segmentFile(directory);
-    const offsets = writeSegment(buffered(), file, of, { seal: false });
+    const offsets = writeSegment(file, of, { seal: false });
     const whole = readFileSync(file);
     const empty = Buffer.from(whole).fill(0, offsets[0]);
     // After each look at the file the writer has done all of its work, as far as the next look can tell.
@@ -491,11 +448,11 @@ describe('a segment that is being written', () => {
   test('may be sealed between two looks', () => {
     const directory = scratch();
     const file = segmentFile(directory);
-    writeSegment(buffered(), file, of.slice(0, 2), { seal: false });
+    writeSegment(file, of.slice(0, 2), { seal: false });
     const { catalog } = readable(directory);
     expect(catalog.blocks.length).toBe(2);
     const other = scratch();
-    writeSegment(buffered(), segmentFile(other), of, { seal: true });
+    writeSegment(segmentFile(other), of, { seal: true });
     renameSync(segmentFile(other), file);
     catalog.refresh(TAPE_ID);
     expect(catalog.blocks.map(({ copies }) => copies.length)).toEqual([1, 1, 1]);
@@ -504,22 +461,24 @@ describe('a segment that is being written', () => {
 
 // ---- a directory of them ----------------------------------------------------------------------------------------------------------
 
-describe.each(ways)('a storage node that writes %s', (_, io) => {
+describe('a storage node', () => {
   const nodeOf = (
     directory: string,
     options: { segmentBytes?: number; segmentMaxAgeMs?: number; nowNs?: () => bigint } = {},
   ) => {
     const { segmentBytes = 1024 ** 2, segmentMaxAgeMs = 1000, nowNs = () => 0n } = options;
-    const way = io();
-    const at = { ...way, runtime: { ...way.runtime, nowNs } };
-    return new DirectoryStorageNode(directory, at, {
-      tapeId: TAPE_ID,
-      schema,
-      epoch: EPOCH,
-      ordinal: 0,
-      segmentBytes,
-      segmentMaxAgeMs,
-    });
+    return new DirectoryStorageNode(
+      directory,
+      { ...runtime, nowNs },
+      {
+        tapeId: TAPE_ID,
+        schema,
+        epoch: EPOCH,
+        ordinal: 0,
+        segmentBytes,
+        segmentMaxAgeMs,
+      },
+    );
   };
 
   test('begins another segment when one is full, and loses no block at the seam', async () => {
@@ -562,10 +521,30 @@ describe.each(ways)('a storage node that writes %s', (_, io) => {
     expect(recoverable(directory).blocks).toEqual([0n, 16n, 3016n]);
   });
 
+  test('syncs every segment that it closed, also where two ask for it at once', async () => {
+    const directory = scratch();
+    let nowNs = 0n;
+    const node = nodeOf(directory, { nowNs: () => nowNs });
+    for (const { header, bytes } of blocks(16, 16, 16)) {
+      await node.append(header, bytes);
+      nowNs += 1_000_000_000n;
+    }
+    // Not to be synced for the moment.
+    const second = segmentFile(directory, 2);
+    renameSync(second, `${second}.away`);
+    const outcomes = await Promise.allSettled([node.syncInBackground(), node.sync(), node.syncInBackground()]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    await expect(node.sync()).rejects.toMatchObject({ code: 'IO', path: second });
+    renameSync(`${second}.away`, second);
+    await node.sync();
+    await node.close(true);
+    expect(readable(directory).blocks).toEqual([0n, 16n, 32n]);
+  });
+
   test('goes on behind the segments that are there, and touches none of them', async () => {
     const directory = scratch();
     const [first, second] = blocks(16, 16);
-    writeSegment(buffered(), segmentFile(directory, 41), [first], { seal: true, number: 41 });
+    writeSegment(segmentFile(directory, 41), [first], { seal: true, number: 41 });
     const before = statSync(segmentFile(directory, 41), { bigint: true }).mtimeNs;
     const node = nodeOf(directory);
     await node.append(second.header, second.bytes);

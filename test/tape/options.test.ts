@@ -18,9 +18,10 @@ const VALUES: Record<Exclude<keyof TapeOptions, 'storage'>, { good: unknown[]; b
   capacity: { good: [16, 17], bad: [15, 0, 1_000_001, ...NOT_WHOLE] },
   journal: { good: [], bad: NONSENSE.filter((value) => value !== 'x') },
   journalMode: { good: ['auto', 'mapped', 'buffered'], bad: ['Auto', ...NONSENSE] },
+  read: { good: ['mapped', 'copied'], bad: ['Mapped', 'auto', ...NONSENSE] },
   compression: {
-    good: ['off', { zstd: 1 }, { zstd: 19 }],
-    bad: ['zstd', 3, { zstd: 0 }, { zstd: 20 }, { zstd: 1.5 }, { zstd: '1' }, true],
+    good: ['off', 'adaptive', 'fast', 'dense', { zstd: 1 }, { zstd: 19 }],
+    bad: ['zstd', 'packed', 'Fast', 3, { zstd: 0 }, { zstd: 20 }, { zstd: 1.5 }, { zstd: '1' }, true],
   },
   onFull: { good: ['wait', 'drop', 'throw'], bad: ['block', ...NONSENSE] },
   durability: { good: ['process', 'disk'], bad: ['power', ...NONSENSE] },
@@ -30,6 +31,7 @@ const VALUES: Record<Exclude<keyof TapeOptions, 'storage'>, { good: unknown[]; b
   segmentMaxAgeMs: { good: [1, 2 ** 31], bad: [0, 2 ** 31 + 1, ...NOT_WHOLE] },
   laneBytes: { good: [65_536], bad: [65_535, 1024 ** 3 + 1, ...NOT_WHOLE] },
   maxSymbols: { good: [1, 100_000], bad: [0, 4_194_305, ...NOT_WHOLE] },
+  lostStorageNodes: { good: [[]], bad: [['d7'], [1], ...NONSENSE] },
   onWarning: { good: [() => {}], bad: [1, null, 'x', {}] },
 };
 
@@ -49,7 +51,7 @@ describe.each(Object.entries(VALUES))('%s', (name, { bad }) => {
   });
 });
 
-test.each([0, 1, 2])('at the ends of their ranges all are taken together (%i)', async (which) => {
+test.each([0, 1, 2, 3, 4, 5])('at the ends of their ranges all are taken together (%i)', async (which) => {
   const root = scratch();
   const storage = [path.join(root, 'd0'), path.join(root, 'd1')];
   const chosen = Object.entries(VALUES).map(([name, { good }]) => [name, good[which % Math.max(1, good.length)]]);

@@ -1,0 +1,149 @@
+// Bucket tokens of u64 values: a byte that says how large a value is and what its two bits behind the highest are, and the bits
+// below those as they are. Only the tokens are worth an entropy coder's time.
+//
+//   value v < 4                      token v, no low bits
+//   otherwise, t = bits of v - 3     token 4 * t + (v >> t), i.e. 4 * (t + 1) + two bits; the low t bits of v
+//
+// So tokens 0..7 are the values 0..7, and 251 is the last. Low bits follow each other, the first value's in the lowest bits of
+// the first byte, the last byte filled up with zeros.
+
+const LAST_TOKEN: u32 = 251;
+
+// Low bits and the bits under way (7 at most) have to fit a word.
+const WIDE: u64 = 56;
+
+// @ts-ignore: decorator
+@inline
+function lowBits(value: u64): u64 {
+  return 61 - clz<u64>(value | 4);
+}
+
+/**
+ * Stores `count` tokens at `tokens` and the low bits at `bits`. Answers the bytes of these; up to 8 more are written behind them.
+ */
+export function tokenize(src: usize, count: u32, tokens: usize, bits: usize): u32 {
+  let at = bits;
+  let word: u64 = 0;
+  let fill: u64 = 0;
+  let i: u32 = 0;
+  // In pairs: the chain from store to store is what costs.
+  const pairs = count & ~1;
+  for (; i < pairs; i += 2) {
+    const a = load<u64>(src);
+    const b = load<u64>(src, 8);
+    src += 16;
+    const at1 = lowBits(a);
+    const at2 = lowBits(b);
+    store<u8>(tokens + i, <u8>((at1 << 2) + (a >> at1)));
+    store<u8>(tokens + i, <u8>((at2 << 2) + (b >> at2)), 1);
+    const low1 = a & ((<u64>1 << at1) - 1);
+    const low2 = b & ((<u64>1 << at2) - 1);
+    if (at1 + at2 <= WIDE) {
+      word |= (low1 | (low2 << at1)) << fill;
+      fill += at1 + at2;
+      store<u64>(at, word);
+      at += <usize>(fill >> 3);
+      word >>= fill & 56;
+      fill &= 7;
+    } else {
+      for (let k = 0; k < 2; k++) {
+        const low = k == 0 ? low1 : low2;
+        let width = k == 0 ? at1 : at2;
+        // Two steps: 7 + 61 bits don't fit the word.
+        const half = width >> 1;
+        word |= (low & ((<u64>1 << half) - 1)) << fill;
+        fill += half;
+        store<u64>(at, word);
+        at += <usize>(fill >> 3);
+        word >>= fill & 56;
+        fill &= 7;
+        width -= half;
+        word |= (low >> half) << fill;
+        fill += width;
+        store<u64>(at, word);
+        at += <usize>(fill >> 3);
+        word >>= fill & 56;
+        fill &= 7;
+      }
+    }
+  }
+  if (i < count) {
+    const value = load<u64>(src);
+    const width = lowBits(value);
+    store<u8>(tokens + i, <u8>((width << 2) + (value >> width)));
+    const low = value & ((<u64>1 << width) - 1);
+    const half = width >> 1;
+    word |= (low & ((<u64>1 << half) - 1)) << fill;
+    fill += half;
+    store<u64>(at, word);
+    at += <usize>(fill >> 3);
+    word >>= fill & 56;
+    fill &= 7;
+    word |= (low >> half) << fill;
+    fill += width - half;
+    store<u64>(at, word);
+    at += <usize>(fill >> 3);
+    word >>= fill & 56;
+    fill &= 7;
+  }
+  if (fill > 0) {
+    store<u8>(at, <u8>word);
+    at++;
+  }
+  return <u32>(at - bits);
+}
+
+/** Bits that the low bits of `count` tokens take, or -1 where one is no token. `count`: at most 2^25. */
+export function tokenBits(tokens: usize, count: u32): i32 {
+  let sums = i32x4.splat(0);
+  let most = i8x16.splat(0);
+  const one = i8x16.splat(1);
+  let left = count;
+  for (; left >= 16; left -= 16) {
+    const sixteen = v128.load(tokens);
+    most = v128.max<u8>(most, sixteen);
+    const widths = v128.sub_sat<u8>(v128.shr<u8>(sixteen, 2), one);
+    sums = i32x4.add(sums, i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(widths)));
+    tokens += 16;
+  }
+  let sum = i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
+  let bad = v128.any_true(v128.gt<u8>(most, i8x16.splat(<i8>LAST_TOKEN)));
+  for (; left > 0; left--) {
+    const token = <u32>load<u8>(tokens);
+    if (token > LAST_TOKEN) bad = true;
+    sum += token >= 4 ? <i32>(token >> 2) - 1 : 0;
+    tokens++;
+  }
+  return bad ? -1 : sum;
+}
+
+// @ts-ignore: decorator
+@inline
+function valueOf(token: u64, bits: usize, position: u64, width: u64): u64 {
+  const exact = token < 4;
+  const top = (token & 3) | (exact ? 0 : 4);
+  let low = load<u64>(bits + <usize>(position >> 3)) >> (position & 7);
+  if (width > WIDE) {
+    const half = width >> 1;
+    const next = position + half;
+    const high = load<u64>(bits + <usize>(next >> 3)) >> (next & 7);
+    low = (low & ((<u64>1 << half) - 1)) | (high << half);
+  }
+  return (top << width) | (low & ((<u64>1 << width) - 1));
+}
+
+/**
+ * Restores `count` values from tokens whose low bits `tokenBits` found to lie whole at `bits`. Up to 8 bytes past these are
+ * read, and don't count.
+ */
+export function detokenize(tokens: usize, bits: usize, count: u32, out: usize): void {
+  let position: u64 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const token = <u64>load<u8>(tokens + i);
+    const quarter = token >> 2;
+    const width = quarter - u64(quarter != 0);
+    store<u64>(out, valueOf(token, bits, position, width));
+    position += width;
+    out += 8;
+  }
+}
