@@ -1,6 +1,5 @@
 import process from 'node:process';
-import { parseArgs } from 'node:util';
-import { runtimes } from '../../scripts/runtimes.mjs';
+import { RUNTIME_NAMES, readCommand } from '../helpers/command.mjs';
 import { WRONGS } from './checker.mjs';
 import { crash } from './harness.mjs';
 import { ROUNDS_PER_TAPE } from './plan.mjs';
@@ -9,7 +8,7 @@ const USAGE = `Kills a process that records, again and again, and checks that wh
 
 npm run crash -- [options]
 
-  --runtime NAME  of the process that is killed and of the one that recovers: ${runtimes.map(({ name }) => name).join(', ')} (default node)
+  --runtime NAME  of the process that is killed and of the one that recovers: ${RUNTIME_NAMES} (default node)
   --rounds N      how often (default 100)
   --seed N        what happens derives from it, but for the moment that a kill strikes (default 1)
   --from N        the number of the first round, a multiple of ${ROUNDS_PER_TAPE} (default 0): ${ROUNDS_PER_TAPE} rounds share a tape
@@ -20,52 +19,13 @@ npm run crash -- [options]
 
 Exit status: 0 nothing is wrong, 1 something is, 2 wrong usage.`;
 
-function usage(/** @type {string} */ message) {
-  console.error(`${message}. See npm run crash -- --help.`);
-  process.exit(2);
-}
-
-function read() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        runtime: { type: 'string', default: 'node' },
-        rounds: { type: 'string', default: '100' },
-        seed: { type: 'string', default: '1' },
-        from: { type: 'string', default: '0' },
-        workers: { type: 'string', default: '3' },
-        keep: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    return values;
-  } catch (error) {
-    return usage(error.message.split(/[.\n]/)[0]);
-  }
-}
-
-function whole(
-  /** @type {string} */ name,
-  /** @type {string} */ text,
-  /** @type {number} */ low,
-  /** @type {number} */ high,
-) {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < low || value > high)
-    usage(`--${name} ${text}: a whole number from ${low} to ${high}`);
-  return value;
-}
-
-const options = read();
-if (options.help) {
-  console.log(USAGE);
-  process.exit(0);
-}
+const { options, whole, usage } = readCommand('crash', USAGE, {
+  rounds: { type: 'string', default: '100' },
+  seed: { type: 'string', default: '1' },
+  from: { type: 'string', default: '0' },
+  workers: { type: 'string', default: '3' },
+});
 const { runtime, keep, json } = options;
-if (!runtimes.some(({ name }) => name === runtime)) {
-  usage(`--runtime ${runtime}: one of ${runtimes.map(({ name }) => name).join(', ')}`);
-}
 const rounds = whole('rounds', options.rounds, 1, 1_000_000);
 const seed = whole('seed', options.seed, 0, 2 ** 32 - 1);
 const from = whole('from', options.from, 0, 2 ** 31);

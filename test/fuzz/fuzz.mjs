@@ -1,7 +1,6 @@
 import os from 'node:os';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
-import { runtimes } from '../../scripts/runtimes.mjs';
+import { RUNTIME_NAMES, readCommand } from '../helpers/command.mjs';
 import { fuzz, keepDirectory } from './harness.mjs';
 
 const USAGE = `Damages blocks in every way it knows, mostly under right checksums, and has them decoded: columns of the right length and type
@@ -9,7 +8,7 @@ must come of it, or DamagedBlock. No other error, no crash, no hang, no memory b
 
 npm run fuzz -- [options]
 
-  --runtime NAME  that decodes: ${runtimes.map(({ name }) => name).join(', ')} (default node)
+  --runtime NAME  that decodes: ${RUNTIME_NAMES} (default node)
   --cases N       how many (default 1000000)
   --seed N        what happens derives from it and the number of the case (default 1)
   --from N        the number of the first case (default 0)
@@ -21,53 +20,14 @@ npm run fuzz -- [options]
 
 Exit status: 0 nothing is wrong, 1 something is, 2 wrong usage.`;
 
-function usage(/** @type {string} */ message) {
-  console.error(`${message}. See npm run fuzz -- --help.`);
-  process.exit(2);
-}
-
-function read() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        runtime: { type: 'string', default: 'node' },
-        cases: { type: 'string', default: '1000000' },
-        seed: { type: 'string', default: '1' },
-        from: { type: 'string', default: '0' },
-        only: { type: 'string' },
-        jobs: { type: 'string', default: String(os.availableParallelism()) },
-        keep: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    return values;
-  } catch (error) {
-    return usage(error.message.split(/[.\n]/)[0]);
-  }
-}
-
-function whole(
-  /** @type {string} */ name,
-  /** @type {string} */ text,
-  /** @type {number} */ low,
-  /** @type {number} */ high,
-) {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < low || value > high)
-    usage(`--${name} ${text}: a whole number from ${low} to ${high}`);
-  return value;
-}
-
-const options = read();
-if (options.help) {
-  console.log(USAGE);
-  process.exit(0);
-}
+const { options, whole } = readCommand('fuzz', USAGE, {
+  cases: { type: 'string', default: '1000000' },
+  seed: { type: 'string', default: '1' },
+  from: { type: 'string', default: '0' },
+  only: { type: 'string' },
+  jobs: { type: 'string', default: String(os.availableParallelism()) },
+});
 const { runtime, json } = options;
-if (!runtimes.some(({ name }) => name === runtime)) {
-  usage(`--runtime ${runtime}: one of ${runtimes.map(({ name }) => name).join(', ')}`);
-}
 const only = options.only === undefined ? undefined : whole('only', options.only, 0, 2 ** 40);
 const cases = only === undefined ? whole('cases', options.cases, 1, 10 ** 10) : 1;
 const seed = whole('seed', options.seed, 0, 2 ** 32 - 1);
