@@ -129,7 +129,7 @@ export function planRecovery({ schema, tapeId, journal, catalog, zstd }: Recover
 
 function isWhole(decoder: BlockDecoder, file: string, entry: BlockEntry): boolean {
   try {
-    decoder.verify(withSegment(file, (reader) => reader.readBlock(decoder, entry.offset, entry)));
+    withSegment(file, (reader) => reader.useBlock(decoder, entry, 0, (header) => decoder.verify(header)));
     return true;
   } catch (error) {
     if (error instanceof DamagedBlock) return false;

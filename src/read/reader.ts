@@ -158,14 +158,8 @@ export class TapeBlocks<F extends Fields> {
 
   #tryCopy<T>(block: CatalogBlock, copy: BlockCopy, use: (header: BlockHeader) => T): T | DamagedBlock {
     try {
-      const file = this.#file(copy.path);
-      const { blockBytes, count } = block;
-      // Before room is made for what is not there.
-      if (copy.offset + blockBytes > file.fileBytes) throw new DamagedBlock('the file is cut');
-      return this.#decoder.read(file, { offset: copy.offset, blockBytes, count }, copy.storage, (header) => {
-        if (header.checksum !== block.headerChecksum) throw new DamagedBlock('another block lies there');
-        return use(header);
-      });
+      const entry = { ...block, offset: copy.offset };
+      return this.#file(copy.path).useBlock(this.#decoder, entry, copy.storage, use);
     } catch (error) {
       const unreadable = error instanceof TapeError || (error as NodeJS.ErrnoException).syscall !== undefined;
       if (!(error instanceof DamagedBlock) && !unreadable) throw error;

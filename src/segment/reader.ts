@@ -74,18 +74,21 @@ export class SegmentReader {
   }
 
   /**
-   * Reads the block that `entry` tells of into the decoder's room. Its chunks are yet to be verified.
+   * What `use` makes of the block that `entry` tells of, whose chunks are yet to be verified. `which`: the decoder's window.
    * @throws DamagedBlock
    */
-  readBlock(decoder: BlockDecoder, offset: number, entry: Omit<BlockEntry, 'offset'>): BlockHeader {
-    const { blockBytes, count, headerChecksum } = entry;
+  useBlock<T>(
+    decoder: BlockDecoder,
+    { offset, blockBytes, count, headerChecksum }: BlockEntry,
+    which: number,
+    use: (header: BlockHeader) => T,
+  ): T {
     // Before room is made for what is not there.
     if (offset + blockBytes > this.fileBytes) throw new DamagedBlock('the file is cut');
-    const room = decoder.room(blockBytes, count);
-    if (this.readInto(room, offset) < room.length) throw new DamagedBlock('the file is cut');
-    const header = decoder.header();
-    if (header.checksum !== headerChecksum) throw new DamagedBlock('another block lies there');
-    return header;
+    return decoder.read(this, { offset, blockBytes, count }, which, (header) => {
+      if (header.checksum !== headerChecksum) throw new DamagedBlock('another block lies there');
+      return use(header);
+    });
   }
 
   /**
