@@ -26,4 +26,4 @@ export { detokenize, tokenBits, tokenize } from './codec/tokens';
 export { minMax, narrow, rangeOf, widen } from './codec/widen';
 export { append, appendStaged, countDrop, drain, probe, release, reserve } from './lane';
 export { distinct, intern } from './symbols';
-export { gatherColumns, gatherIndexed, gatherStrided, gatherVarying, isConstant, move } from './transpose';
+export { gatherColumns, gatherVarying, move } from './transpose';

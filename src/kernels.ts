@@ -35,11 +35,8 @@ export interface Kernels {
   distinct(ids: number, count: number, seen: number, capacity: number, out: number): number;
   /** Signed, as every i64 that WASM answers: `BigInt.asUintN(64, …)` makes it the u64. */
   xxh64(pointer: number, length: number, seed: bigint): bigint;
-  gatherStrided(rows: number, stride: number, count: number, offset: number, width: number, out: number): void;
-  gatherIndexed(index: number, count: number, offset: number, width: number, out: number): void;
   gatherColumns(rows: number, stride: number, indexed: number, count: number, table: number, columns: number): void;
   move(out: number, from: number, bytes: number): void;
-  isConstant(values: number, width: number, count: number): number;
   gatherVarying(
     index: number,
     count: number,

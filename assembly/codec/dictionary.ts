@@ -141,23 +141,16 @@ export function unpackIds(ids: usize, width: u32, count: u32, out: usize): void 
     return;
   }
   const mask: u32 = (1 << width) - 1;
-  const perByte: u32 = 8 / width;
-  for (; count >= perByte; count -= perByte) {
+  while (count > 0) {
     let byte = <u32>load<u8>(ids);
-    for (let k: u32 = 0; k < perByte; k++) {
+    const here = min<u32>(count, 8 / width);
+    for (let k: u32 = 0; k < here; k++) {
       store<u8>(out, byte & mask);
       byte >>= width;
       out++;
     }
     ids++;
-  }
-  if (count > 0) {
-    let byte = <u32>load<u8>(ids);
-    for (let k: u32 = 0; k < count; k++) {
-      store<u8>(out, byte & mask);
-      byte >>= width;
-      out++;
-    }
+    count -= here;
   }
 }
 
@@ -182,8 +175,6 @@ export function lookUp(ids: usize, width: u32, count: u32, values: usize, known:
     }
     return count > 0 && most >= known ? -1 : 0;
   }
-  const perByte: u32 = 8 / width;
-  const mask: u32 = (1 << width) - 1;
   if (width == 4) {
     for (; count >= 2; count -= 2) {
       const byte = <u32>load<u8>(ids);
@@ -193,22 +184,12 @@ export function lookUp(ids: usize, width: u32, count: u32, values: usize, known:
       ids++;
       out += 16;
     }
-  } else {
-    for (; count >= perByte; count -= perByte) {
-      let byte = <u32>load<u8>(ids);
-      for (let k: u32 = 0; k < perByte; k++) {
-        const id = byte & mask;
-        most = max<u32>(most, id);
-        look(values, id, out);
-        byte >>= width;
-        out += 8;
-      }
-      ids++;
-    }
   }
-  if (count > 0) {
+  const mask: u32 = (1 << width) - 1;
+  while (count > 0) {
     let byte = <u32>load<u8>(ids);
-    for (let k: u32 = 0; k < count; k++) {
+    const here = min<u32>(count, 8 / width);
+    for (let k: u32 = 0; k < here; k++) {
       const id = byte & mask;
       most = max<u32>(most, id);
       look(values, id, out);
@@ -216,6 +197,8 @@ export function lookUp(ids: usize, width: u32, count: u32, values: usize, known:
       out += 8;
     }
     if (byte != 0) return -1;
+    ids++;
+    count -= here;
   }
   return most >= known && known < 256 ? -1 : 0;
 }

@@ -26,65 +26,43 @@ export function tokenize(src: usize, count: u32, tokens: usize, bits: usize): u3
   let word: u64 = 0;
   let fill: u64 = 0;
   let i: u32 = 0;
-  // In pairs: the chain from store to store is what costs.
-  const pairs = count & ~1;
-  for (; i < pairs; i += 2) {
+  while (i < count) {
     const a = load<u64>(src);
-    const b = load<u64>(src, 8);
-    src += 16;
-    const at1 = lowBits(a);
-    const at2 = lowBits(b);
-    store<u8>(tokens + i, <u8>((at1 << 2) + (a >> at1)));
-    store<u8>(tokens + i, <u8>((at2 << 2) + (b >> at2)), 1);
-    const low1 = a & ((<u64>1 << at1) - 1);
-    const low2 = b & ((<u64>1 << at2) - 1);
-    if (at1 + at2 <= WIDE) {
-      word |= (low1 | (low2 << at1)) << fill;
-      fill += at1 + at2;
+    const widthA = lowBits(a);
+    const lowA = a & ((<u64>1 << widthA) - 1);
+    store<u8>(tokens + i, <u8>((widthA << 2) + (a >> widthA)));
+    if (i + 1 < count) {
+      // In pairs where they fit: the chain from store to store is what costs.
+      const b = load<u64>(src, 8);
+      const widthB = lowBits(b);
+      if (widthA + widthB <= WIDE) {
+        store<u8>(tokens + i, <u8>((widthB << 2) + (b >> widthB)), 1);
+        word |= (lowA | ((b & ((<u64>1 << widthB) - 1)) << widthA)) << fill;
+        fill += widthA + widthB;
+        store<u64>(at, word);
+        at += <usize>(fill >> 3);
+        word >>= fill & 56;
+        fill &= 7;
+        src += 16;
+        i += 2;
+        continue;
+      }
+    }
+    // Two steps: 7 + 61 bits don't fit the word.
+    let low = lowA;
+    let width = widthA >> 1;
+    for (let step = 0; step < 2; step++) {
+      word |= (low & ((<u64>1 << width) - 1)) << fill;
+      fill += width;
       store<u64>(at, word);
       at += <usize>(fill >> 3);
       word >>= fill & 56;
       fill &= 7;
-    } else {
-      for (let k = 0; k < 2; k++) {
-        const low = k == 0 ? low1 : low2;
-        let width = k == 0 ? at1 : at2;
-        // Two steps: 7 + 61 bits don't fit the word.
-        const half = width >> 1;
-        word |= (low & ((<u64>1 << half) - 1)) << fill;
-        fill += half;
-        store<u64>(at, word);
-        at += <usize>(fill >> 3);
-        word >>= fill & 56;
-        fill &= 7;
-        width -= half;
-        word |= (low >> half) << fill;
-        fill += width;
-        store<u64>(at, word);
-        at += <usize>(fill >> 3);
-        word >>= fill & 56;
-        fill &= 7;
-      }
+      low >>= width;
+      width = widthA - width;
     }
-  }
-  if (i < count) {
-    const value = load<u64>(src);
-    const width = lowBits(value);
-    store<u8>(tokens + i, <u8>((width << 2) + (value >> width)));
-    const low = value & ((<u64>1 << width) - 1);
-    const half = width >> 1;
-    word |= (low & ((<u64>1 << half) - 1)) << fill;
-    fill += half;
-    store<u64>(at, word);
-    at += <usize>(fill >> 3);
-    word >>= fill & 56;
-    fill &= 7;
-    word |= (low >> half) << fill;
-    fill += width - half;
-    store<u64>(at, word);
-    at += <usize>(fill >> 3);
-    word >>= fill & 56;
-    fill &= 7;
+    src += 8;
+    i++;
   }
   if (fill > 0) {
     store<u8>(at, <u8>word);

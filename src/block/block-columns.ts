@@ -9,9 +9,6 @@ import { SLACK } from './workspace.js';
 /** Bytes of an entry of the table that `gatherColumns` is told: u32 offset in a row, u32 width, u32 pointer to the column. */
 const TABLE_ENTRY_BYTES = 12;
 
-/** Streams at the end of the workspace that are not lent: two of the column encoder, and the presence mask here. */
-export const OWN_STREAMS = 3;
-
 /** Of the column that a field has in blocks: a varying one, of its lengths. */
 export const kindOf = (field: PlacedField): number => (isVarying(field) ? KIND_U32 : field.kindNumber);
 
@@ -80,8 +77,7 @@ export class BlockColumns {
 
   /** Points to the mask of the rows that have a value of an optional field, which holds until the next call. */
   presenceMask({ presenceBit }: PlacedField): number {
-    const { streams } = this.#map.workspace;
-    const mask = streams[streams.length - OWN_STREAMS];
+    const mask = this.#map.workspace.presence;
     this.#kernels.presenceMask(this.#presenceBytes(presenceBit >> 3), this.#count, presenceBit & 7, mask);
     return mask;
   }

@@ -27,9 +27,6 @@ export interface ChunkBytes {
   symbolsEnd: number;
 }
 
-/** The last vectors of the workspace; those before are the caller's. */
-const POOL = 4;
-
 /**
  * Follows a plan back: packed bytes and symbols to values. Counts and lengths are checked before a kernel is called, so any
  * bytes give values or a DamagedBlock.
@@ -64,8 +61,8 @@ export class ColumnDecoder {
   }
 
   #take(): number {
-    if (this.#taken === POOL) throw new DamagedBlock('a plan is too deep');
-    return this.#space.vectors[this.#space.vectors.length - 1 - this.#taken++];
+    if (this.#taken === this.#space.stepVectors.length) throw new DamagedBlock('a plan is too deep');
+    return this.#space.stepVectors[this.#taken++];
   }
 
   #symbols(bytes: number): number {

@@ -43,8 +43,6 @@ export interface ValueRange {
 
 /** No more exceptions than this share of the values, or decimals are not worth it. */
 const MOST_EXCEPTIONS = 1 / 8;
-/** The last vectors of the workspace; those before are the caller's. */
-const POOL = 4;
 
 function bytesOf(value: bigint): number {
   let bytes = 0;
@@ -120,8 +118,8 @@ export class ColumnEncoder {
   }
 
   #take(): number {
-    assert(this.#taken < POOL, 'a plan is not deeper than its workspace');
-    return this.#space.vectors[this.#space.vectors.length - 1 - this.#taken++];
+    assert(this.#taken < this.#space.stepVectors.length, 'a plan is not deeper than its workspace');
+    return this.#space.stepVectors[this.#taken++];
   }
 
   #op(op: number): void {
@@ -296,9 +294,8 @@ export class ColumnEncoder {
 
   #dictionary(others: readonly number[], source: number, count: number): boolean {
     const kernels = this.#kernels;
-    const { firstRows, pairs, streams } = this.#space;
-    const ids = streams[streams.length - 1];
-    const otherIds = streams[streams.length - 2];
+    const { pairs, otherIds } = this.#space;
+    const { at: ids, firstRows } = this.#space.ids;
     let known = this.#ids(source, count, this.#range(source, count), ids);
     if (known < 0) return false;
     for (const field of others) {
@@ -310,17 +307,16 @@ export class ColumnEncoder {
       known = kernels.pairIds(ids, otherIds, count, otherKnown, pairs, ids);
       if (known < 0) return false;
     }
-    const rows = firstRows[streams.length - 1];
-    kernels.firstRows(ids, count, known, rows);
+    kernels.firstRows(ids, count, known, firstRows);
     const width = known <= 2 ? 1 : known <= 4 ? 2 : known <= 16 ? 4 : 8;
     this.#op(OP_DICTIONARY);
     this.#u8(width);
-    this.#table(rows, known, source);
+    this.#table(firstRows, known, source);
     kernels.packIds(ids, count, width, this.#symbolsEnd);
     this.#endSegment(Math.ceil((count * width) / 8));
     this.ids = ids;
     this.known = known;
-    this.firstRows = rows;
+    this.firstRows = firstRows;
     return true;
   }
 

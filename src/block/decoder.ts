@@ -15,6 +15,7 @@ import {
 } from '../../assembly/layout.js';
 import type { Zstd } from '../runtime.js';
 import { isVarying, type PlacedField, type Schema } from '../schema.js';
+import { kindOf } from './block-columns.js';
 import { BlockRoom, type Memory, type PlacedBlock, type Windows } from './block-room.js';
 import { DamagedBlock } from './damaged.js';
 import { decodeSymbols, unzip } from './entropy.js';
@@ -257,7 +258,7 @@ export class BlockDecoder {
       throw new DamagedBlock(`it doesn't say for ${header.count} rows which have a value`);
     }
     const symbols = this.#symbols(entry, maskBytes);
-    const mask = space.streams[space.streams.length - 1];
+    const mask = space.presence;
     kernels.move(mask, symbols, maskBytes);
     const count = kernels.expandMask(mask, header.count, space.symbols);
     return { mask, count, present: bytes.slice(space.symbols, space.symbols + header.count) };
@@ -266,7 +267,7 @@ export class BlockDecoder {
   /** The values of the column, or the lengths of a varying one, as users see them. */
   #typed(header: BlockHeader, field: PlacedField, presence: Presence | null): Values {
     const { kernels, bytes, space } = this.#parts;
-    const kind = isVarying(field) ? KIND_U32 : field.kindNumber;
+    const kind = kindOf(field);
     const { width, make } = ARRAYS[kind];
     const count = presence?.count ?? header.count;
     const entry = this.#chunk(header, field.index, 0);
@@ -322,14 +323,14 @@ export class BlockDecoder {
     const known = this.#values.get(field.index);
     if (known !== undefined) return known;
     const { space } = this.#parts;
-    const plan = this.#plan(entry);
+    const { plan, packed } = this.#plan(entry);
     const borrowed = this.#borrow(header, field, plan);
     // What borrows lends to none in this block, and must not take the place of what it borrows.
     if (!this.#lends.has(field.index) || borrowed !== 0) {
-      this.#follow(plan, entry, count, space.vectors[0], borrowed);
+      this.#follow(plan, packed, entry, count, space.vectors[0], borrowed);
       return space.vectors[0];
     }
-    return this.#keepValues(field.index, (out) => this.#follow(plan, entry, count, out, borrowed));
+    return this.#keepValues(field.index, (out) => this.#follow(plan, packed, entry, count, out, borrowed));
   }
 
   /** Two columns are kept. */
@@ -349,7 +350,8 @@ export class BlockDecoder {
     return out;
   }
 
-  #plan(entry: ChunkEntry): Step {
+  /** The plan of a chunk, and where its packed bytes begin. */
+  #plan(entry: ChunkEntry): { plan: Step; packed: number } {
     if (entry.encoding !== ENCODING_PLAN) throw new DamagedBlock(`encoding ${entry.encoding} is unknown`);
     const { bytes } = this.#parts;
     const { offset, storedBytes, openBytes, encodedBytes } = entry;
@@ -358,9 +360,10 @@ export class BlockDecoder {
     const at = this.#room.at + offset;
     const planBytes = bytes[at] | (bytes[at + 1] << 8);
     if (2 + planBytes > openBytes) throw new DamagedBlock('its plan is cut');
-    const plan = parsePlan(bytes.slice(at + 2, at + 2 + planBytes));
+    const packed = at + 2 + planBytes;
+    const plan = parsePlan(bytes.slice(at + 2, packed));
     if (typeof plan === 'string') throw new DamagedBlock(plan);
-    return plan;
+    return { plan, packed };
   }
 
   /** Puts the first `needed` symbols of the chunk where they can be read; answers the pointer. */
@@ -380,23 +383,16 @@ export class BlockDecoder {
     return space.symbols;
   }
 
-  #follow(plan: Step, entry: ChunkEntry, count: number, out: number, borrowed: number): void {
-    const { bytes, columns } = this.#parts;
+  #follow(plan: Step, packed: number, entry: ChunkEntry, count: number, out: number, borrowed: number): void {
     const { kindNumber } = this.#field(entry.field);
     if (plan.op === OP_DECIMAL && kindNumber !== KIND_F64 && kindNumber !== KIND_F32) {
       throw new DamagedBlock('its plan has decimals of what are no floats');
     }
     const plainBytes = entry.encodedBytes - entry.openBytes;
     const symbols = this.#symbols(entry, plainBytes);
-    const at = this.#room.at + entry.offset;
-    const planBytes = bytes[at] | (bytes[at + 1] << 8);
-    const chunk = {
-      packed: at + 2 + planBytes,
-      packedEnd: at + entry.openBytes,
-      symbols,
-      symbolsEnd: symbols + plainBytes,
-    };
-    columns.decode(plan, chunk, count, out, borrowed, kindNumber);
+    const packedEnd = this.#room.at + entry.offset + entry.openBytes;
+    const chunk = { packed, packedEnd, symbols, symbolsEnd: symbols + plainBytes };
+    this.#parts.columns.decode(plan, chunk, count, out, borrowed, kindNumber);
   }
 
   /** What a plan borrows of another chunk, as a pointer; 0 where it borrows nothing. */
@@ -411,7 +407,7 @@ export class BlockDecoder {
     const isReference = step.op === OP_REFERENCE;
     if (isReference && lender.width !== 8) throw new DamagedBlock('it refers to values that are not of 8 bytes');
     if (isReference && entry.encoding === ENCODING_PLAIN) return this.#plainAt(entry, header.count, lender.width);
-    const lenderPlan = this.#plan(entry);
+    const { plan: lenderPlan } = this.#plan(entry);
     if (borrowedBy(lenderPlan) !== null) throw new DamagedBlock('it borrows of a chunk that borrows');
     if (isReference) {
       this.#lends.add(lender.index);
@@ -426,7 +422,7 @@ export class BlockDecoder {
     const known = this.#streams.get(lender.index);
     if (known !== undefined) return known;
     const { kernels, space } = this.#parts;
-    const out = space.streams[this.#streams.size % (space.streams.length - 1)];
+    const { at: out } = space.lent[this.#streams.size % space.lent.length];
     for (const [lent, at] of this.#streams) if (at === out) this.#streams.delete(lent);
     const count = header.count;
     if (step.op === OP_CHANGES_OF) {

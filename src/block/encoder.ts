@@ -5,10 +5,10 @@ import { readSymbol } from '../journal/symbols.js';
 import type { Kernels } from '../kernels.js';
 import type { Zstd } from '../runtime.js';
 import { isVarying, type PlacedField, type Schema } from '../schema.js';
-import { BlockColumns, kindOf, OWN_STREAMS } from './block-columns.js';
+import { BlockColumns, kindOf } from './block-columns.js';
 import { ColumnEncoder, type Lenders, type ValueRange } from './column-encoder.js';
 import type { Effort } from './effort.js';
-import { EntropyEncoder } from './entropy.js';
+import { EntropyEncoder, LEAST_ZSTD_BYTES, PAYS_SHIFT } from './entropy.js';
 import {
   align8,
   type BlockHeader,
@@ -26,6 +26,7 @@ import { OP_CHANGES, OP_CONSTANT, OP_DECIMAL, OP_DELTA, OP_DICTIONARY, OP_PACKED
 import { PlanKeeper } from './plan-keeper.js';
 import { type BlockColumn, Sampler } from './sampler.js';
 import { Selector } from './selector.js';
+import type { IdColumn } from './workspace.js';
 
 /** What the encoder is told of the block that it makes. */
 export interface BlockOrigin {
@@ -52,8 +53,6 @@ export interface EncoderChoice {
 
 /** Bytes of a varying field are left alone for so many blocks where zstd didn't take an eighth off; so long a packed plan is kept. */
 const TRY_AGAIN_BLOCKS = 15;
-const PAYS_SHIFT = 3;
-const LEAST_ZSTD_BYTES = 64;
 /** Bytes of a varying field from which on they go through zstd's streaming API. */
 const LARGE_BYTES = 4 * 1024 ** 2;
 
@@ -87,7 +86,7 @@ export class BlockEncoder {
   readonly #packed = new Map<number, { plan: Plan; blocks: number }>();
   /** Masks and ids of this block's chunks that others borrow, by field. */
   readonly #masks = new Map<number, number>();
-  readonly #ids = new Map<number, { at: number; known: number; firstRows: number }>();
+  readonly #ids = new Map<number, IdColumn & { known: number }>();
   readonly #lenders: Lenders = {
     values: (index) => this.#columns.widened(this.#fieldOf(index), this.#map.workspace.vectors[1]),
     range: (index) => this.#columns.rangeOf(this.#fieldOf(index)),
@@ -226,8 +225,7 @@ export class BlockEncoder {
     const range = count === 0 ? null : this.#columns.rangeOf(field);
     const shown = range === null ? null : this.#shownRange(field, range);
     // What others borrow has to be there.
-    const isConstant =
-      count > 0 && !this.#plans.lends(field) && this.#kernels.isConstant(column, field.width, count) === 1;
+    const isConstant = range !== null && range.least === range.greatest && !this.#plans.lends(field);
     // Of a constant column one value is enough.
     const wide = this.#columns.widened(field, workspace.vectors[0], isConstant ? 1 : count);
     const plan = range === null ? null : this.#code(field, wide, range, isConstant);
@@ -292,16 +290,16 @@ export class BlockEncoder {
   #keep(field: PlacedField, plan: Plan, count: number): void {
     const { workspace } = this.#map;
     const kept = this.#masks.size + this.#ids.size;
-    if (!this.#plans.lends(field) || kept >= workspace.streams.length - OWN_STREAMS) return;
-    const at = workspace.streams[kept];
+    if (!this.#plans.lends(field) || kept >= workspace.lent.length) return;
+    const lent = workspace.lent[kept];
     if (plan.op === OP_CHANGES) {
-      this.#kernels.move(at, workspace.symbols, (count + 7) >> 3);
-      this.#masks.set(field.index, at);
+      this.#kernels.move(lent.at, workspace.symbols, (count + 7) >> 3);
+      this.#masks.set(field.index, lent.at);
     } else if (plan.op === OP_DICTIONARY) {
       const { ids, known, firstRows } = this.#coder;
-      this.#kernels.move(at, ids, count);
-      this.#kernels.move(workspace.firstRows[kept], firstRows, 4 * known);
-      this.#ids.set(field.index, { at, known, firstRows: workspace.firstRows[kept] });
+      this.#kernels.move(lent.at, ids, count);
+      this.#kernels.move(lent.firstRows, firstRows, 4 * known);
+      this.#ids.set(field.index, { ...lent, known });
     }
   }
 

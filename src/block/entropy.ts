@@ -10,10 +10,10 @@ export interface EntropyChoice {
   zstd: number;
 }
 
-/** Symbols that zstd takes less than this share off are left as they are: it is most of what a block costs then. */
-const PAYS_SHIFT = 3;
-/** Fewer symbols are not worth a zstd frame. */
-const LEAST_ZSTD_BYTES = 64;
+/** What zstd takes less than an eighth off is left as it is: zstd is most of what a block costs then. */
+export const PAYS_SHIFT = 3;
+/** Fewer bytes are not worth a zstd frame. */
+export const LEAST_ZSTD_BYTES = 64;
 
 export interface Coded {
   compression: number;

@@ -125,23 +125,24 @@ export class Sampler {
   /** Lends from the samples themselves. */
   #lenders(count: number): Lenders {
     const find = (field: number) => this.#columns.find((column) => column.field.index === field)!;
-    const { streams, hash, tableA, vectors, firstRows } = this.#space;
+    const { hash, tableA, vectors } = this.#space;
+    const [{ at, firstRows }] = this.#space.lent;
     let known = 0;
     return {
       values: (field) => find(field).values,
       mask: (field) => {
-        this.#kernels.keepChanges(find(field).values, count, streams[0], vectors[0]);
-        return streams[0];
+        this.#kernels.keepChanges(find(field).values, count, at, vectors[0]);
+        return at;
       },
       range: (field) => this.range(find(field)),
       ids: (field) => {
-        known = this.#kernels.dictionary(find(field).values, count, streams[0], tableA, hash);
+        known = this.#kernels.dictionary(find(field).values, count, at, tableA, hash);
         if (known < 0) return 0;
-        this.#kernels.firstRows(streams[0], count, known, firstRows[0]);
-        return streams[0];
+        this.#kernels.firstRows(at, count, known, firstRows);
+        return at;
       },
       known: () => known,
-      firstRows: () => firstRows[0],
+      firstRows: () => firstRows,
     };
   }
 
@@ -154,8 +155,8 @@ export class Sampler {
 
   /** How many different values the sample has, or -1 for more than a dictionary holds. */
   distinct({ values, count }: Sampled): number {
-    const { streams, hash, tableA } = this.#space;
-    return this.#kernels.dictionary(values, count, streams[0], tableA, hash);
+    const { ids, hash, tableA } = this.#space;
+    return this.#kernels.dictionary(values, count, ids.at, tableA, hash);
   }
 
   /** Least number of decimal places that all but some of the floats have, or -1. */

@@ -3,19 +3,31 @@ import { DICTIONARY_SLOTS, HUFFMAN_SCRATCH_BYTES, MAX_DICTIONARY } from '../../a
 /** Kernels may read and write this far past the last value. */
 export const SLACK = 64;
 
-/** Columns of 8 bytes a value that a plan's steps may have in hand. */
-const VECTORS = 8;
-/** Columns of a byte a value: ids and masks, kept for the chunks that borrow them. */
-const STREAMS = 10;
+/** Columns of 8 bytes a value: the caller's, and those that a plan's steps may have in hand. */
+const VECTORS = 4;
+const STEP_VECTORS = 4;
+/** Columns of a byte a value that are kept for the chunks that borrow them. */
+const LENT = 7;
+
+/** Pointers to ids of a byte a row, and to the row (u32) in which each comes first. */
+export interface IdColumn {
+  at: number;
+  firstRows: number;
+}
 
 /** Where the codec works, in the memory of whoever encodes or decodes; offsets in bytes. Plain data. */
 export interface Workspace {
   /** Values that every column has room for. */
   capacity: number;
   vectors: number[];
-  streams: number[];
-  /** For the ids in each stream, the rows (u32) in which they come first. */
-  firstRows: number[];
+  stepVectors: number[];
+  /** Ids and masks that chunks lend, a byte a value, and for ids the rows (u32) in which they come first. */
+  lent: IdColumn[];
+  /** Ids of the column that is coded, and of one that it is joined with. */
+  ids: IdColumn;
+  otherIds: number;
+  /** The mask of an optional column's values. */
+  presence: number;
   /** Symbols of a chunk before the entropy stage, and behind it. */
   symbols: number;
   symbolsEnd: number;
@@ -49,15 +61,22 @@ export function layWorkspace(start: number, capacity: number, encodes: boolean):
   // A split hands on twice; each half may be packed at 8 bytes a value and some.
   const packedBytes = encodes ? 18 * capacity + 8192 : 0;
   const vectors = Array.from({ length: VECTORS }, () => take(8 * capacity));
-  const streams = Array.from({ length: STREAMS }, () => take(capacity));
-  const firstRows = streams.map(() => take(4 * MAX_DICTIONARY));
+  const stepVectors = Array.from({ length: STEP_VECTORS }, () => take(8 * capacity));
+  const takeIds = (): IdColumn => ({ at: take(capacity), firstRows: take(4 * MAX_DICTIONARY) });
+  const lent = Array.from({ length: LENT }, takeIds);
+  const ids = takeIds();
+  const otherIds = take(capacity);
+  const presence = take(capacity);
   const symbols = take(symbolBytes);
   const packed = take(packedBytes);
   return {
     capacity,
     vectors,
-    streams,
-    firstRows,
+    stepVectors,
+    lent,
+    ids,
+    otherIds,
+    presence,
     symbols,
     symbolsEnd: symbols + symbolBytes,
     packed,

@@ -21,13 +21,50 @@ function plain(rows: readonly number[], offset: number, width: number): Uint8Arr
   return out;
 }
 
-describe('gatherStrided', () => {
+/** Where `gatherColumns` is told of columns. */
+const TABLE = SCRATCH + 1024 * 1024;
+
+/** Tells it of these columns. */
+function tell(...columns: { offset: number; width: number; out: number }[]): number {
+  columns.forEach(({ offset, width, out }, i) => {
+    [offset, width, out].forEach((word, k) => {
+      view.setUint32(TABLE + 12 * i + 4 * k, word, true);
+    });
+  });
+  return columns.length;
+}
+
+function gatherStrided(rows: number, stride: number, count: number, offset: number, width: number, out: number): void {
+  kernels.gatherColumns(rows, stride, 0, count, TABLE, tell({ offset, width, out }));
+}
+
+function gatherIndexed(index: number, count: number, offset: number, width: number, out: number): void {
+  kernels.gatherColumns(index, 0, 1, count, TABLE, tell({ offset, width, out }));
+}
+
+test('gatherColumns: all columns at once, whatever the tiles', () => {
+  scatter(1000 * 48);
+  for (const count of [1, 255, 256, 257, 512, 1000]) {
+    const rows = Array.from({ length: count }, (_, i) => SOURCE + i * 48);
+    new Uint32Array(memory.buffer, SCRATCH, count).set(rows);
+    const columns = WIDTHS.map((width, i) => ({ offset: 24 + 8 - 2 * width, width, out: OUT + i * 16_384 + i }));
+    for (const indexed of [0, 1]) {
+      for (const { width, out } of columns) bytes.fill(0xee, out, out + count * width);
+      kernels.gatherColumns(indexed === 1 ? SCRATCH : SOURCE, 48, indexed, count, TABLE, tell(...columns));
+      for (const { offset, width, out } of columns) {
+        expectSame(bytes.slice(out, out + count * width), plain(rows, offset, width));
+      }
+    }
+  }
+});
+
+describe('a column of rows so far apart', () => {
   test.each(WIDTHS)('width %i: every small count, offset and alignment', (width) => {
     scatter(70 * 64 + 64);
     for (let count = 0; count <= 70; count++) {
       const [stride, offset, odd] = [24 + 8 * (count % 6), (count * 3) % 16, count % 7];
       const rows = Array.from({ length: count }, (_, i) => SOURCE + i * stride);
-      guarded(OUT + odd, count * width, () => kernels.gatherStrided(SOURCE, stride, count, offset, width, OUT + odd));
+      guarded(OUT + odd, count * width, () => gatherStrided(SOURCE, stride, count, offset, width, OUT + odd));
       expectSame(bytes.slice(OUT + odd, OUT + odd + count * width), plain(rows, offset, width));
     }
   });
@@ -35,7 +72,7 @@ describe('gatherStrided', () => {
   test.each(WIDTHS)('width %i: 10,000 rows', (width) => {
     scatter(10_000 * 48);
     const rows = Array.from({ length: 10_000 }, (_, i) => SOURCE + i * 48);
-    guarded(OUT, rows.length * width, () => kernels.gatherStrided(SOURCE, 48, rows.length, 24, width, OUT));
+    guarded(OUT, rows.length * width, () => gatherStrided(SOURCE, 48, rows.length, 24, width, OUT));
     expectSame(bytes.slice(OUT, OUT + rows.length * width), plain(rows, 24, width));
   });
 
@@ -44,20 +81,20 @@ describe('gatherStrided', () => {
       const first = END - (count - 1) * 24 - width;
       scatter(END - first, first);
       const rows = Array.from({ length: count }, (_, i) => first + i * 24);
-      kernels.gatherStrided(first, 24, count, 0, width, OUT);
+      gatherStrided(first, 24, count, 0, width, OUT);
       expectSame(bytes.slice(OUT, OUT + count * width), plain(rows, 0, width));
     }
   });
 });
 
-describe('gatherIndexed', () => {
+describe('a column of rows that are pointed to', () => {
   test.each(WIDTHS)('width %i: rows anywhere, in any order', (width) => {
     scatter(65_536);
     fc.assert(
       fc.property(fc.array(fc.nat(8_000), { maxLength: 70 }), fc.nat(40), (places, offset) => {
         const rows = places.map((place) => SOURCE + place * 8);
         new Uint32Array(memory.buffer, SCRATCH, rows.length).set(rows);
-        guarded(OUT, rows.length * width, () => kernels.gatherIndexed(SCRATCH, rows.length, offset, width, OUT));
+        guarded(OUT, rows.length * width, () => gatherIndexed(SCRATCH, rows.length, offset, width, OUT));
         expectSame(bytes.slice(OUT, OUT + rows.length * width), plain(rows, offset, width));
       }),
       { numRuns: 300 },

@@ -55,6 +55,26 @@ describe.each(KINDS)('$name', ({ kind, array, bits, signed }) => {
     }
   });
 
+  test('rangeOf: least and greatest of every count, and nothing read past the end', () => {
+    for (let count = 1; count <= 70; count++) {
+      const pick = fc.oneof(int64.map(inRange), fc.constantFrom(...extremes));
+      fc.assert(
+        fc.property(fc.array(pick, { minLength: count, maxLength: count }), (values) => {
+          const at = END - count * width;
+          // The end is on a multiple of 8, so the values are aligned.
+          const natural = new array(memory.buffer, at, count);
+          for (let i = 0; i < count; i++) natural[i] = bits === 64 ? values[i] : Number(values[i]);
+          guarded(OUT, 32, () => kernels.rangeOf(at, kind, count, OUT));
+          const wide = values.map((value) => BigInt.asIntN(64, value));
+          const least = wide.reduce((a, b) => (b < a ? b : a));
+          const greatest = wide.reduce((a, b) => (b > a ? b : a));
+          expectSame(valuesAt(OUT, 2), [least, greatest]);
+        }),
+        { numRuns: 5 },
+      );
+    }
+  });
+
   test('reads and writes nothing past the end', () => {
     for (let count = 0; count <= 20; count++) {
       bytes.fill(1, END - count * 8);
