@@ -62,91 +62,91 @@ function mapPlain(libc: Libc, address: number, length: number): boolean {
   return libc.mmap(address, length, PROT_READ_WRITE, flags, -1, 0) === address;
 }
 
-class PosixMapping implements FileMapping {
-  readonly #libc: Libc;
-  readonly #path: string;
-  readonly #address: number;
-  readonly #length: number;
-  /** -1 unless syncing needs it. */
-  readonly #fd: number;
+/** What lies over a window of a memory, and gives way to plain memory again. */
+class PosixWindow {
+  protected readonly libc: Libc;
+  protected readonly path: string;
+  protected readonly address: number;
+  protected readonly length: number;
+  /** As a message names it. */
+  readonly #what: string;
   /** Held so that the address can't become somebody else's: collecting the memory frees its pages. Cleared by `unmap`. */
   #memory: WebAssembly.Memory | undefined;
 
-  constructor(libc: Libc, path: string, memory: WebAssembly.Memory, address: number, length: number, fd: number) {
-    this.#libc = libc;
-    this.#path = path;
+  constructor(libc: Libc, path: string, memory: WebAssembly.Memory, address: number, length: number, what: string) {
+    this.libc = libc;
+    this.path = path;
     this.#memory = memory;
-    this.#address = address;
-    this.#length = length;
+    this.address = address;
+    this.length = length;
+    this.#what = what;
+  }
+
+  protected get isThere(): boolean {
+    return this.#memory !== undefined;
+  }
+
+  unmap(): void {
+    if (this.#memory === undefined) return;
+    if (!mapPlain(this.libc, this.address, this.length)) {
+      throw failure(this.libc, `put plain memory in the place of its ${this.#what}`, this.path);
+    }
+    this.#memory = undefined;
+  }
+}
+
+class PosixMapping extends PosixWindow implements FileMapping {
+  /** -1 unless syncing needs it. */
+  readonly #fd: number;
+
+  constructor(libc: Libc, path: string, memory: WebAssembly.Memory, address: number, length: number, fd: number) {
+    super(libc, path, memory, address, length, 'mapping');
     this.#fd = fd;
   }
 
   sync(from: number, length: number): void {
     // Plain memory syncs without an error: after unmap that would be a lie.
-    assert(this.#memory !== undefined, `${this.#path} is mapped when it is synced`);
+    assert(this.isThere, `${this.path} is mapped when it is synced`);
     assert(
-      from >= 0 && length >= 0 && from + length <= this.#length,
-      `${from} + ${length} is within the window of ${this.#length} bytes of ${this.#path}`,
+      from >= 0 && length >= 0 && from + length <= this.length,
+      `${from} + ${length} is within the window of ${this.length} bytes of ${this.path}`,
     );
     if (length === 0) return;
-    const libc = this.#libc;
+    const libc = this.libc;
     const start = from - (from % libc.pageBytes);
-    if (libc.msync(this.#address + start, from + length - start, byOs.MS_SYNC[libc.os]) === -1) {
-      throw failure(libc, 'sync it (what was stored since the last sync may not be on the disk)', this.#path);
+    if (libc.msync(this.address + start, from + length - start, byOs.MS_SYNC[libc.os]) === -1) {
+      throw failure(libc, 'sync it (what was stored since the last sync may not be on the disk)', this.path);
     }
     // On macOS msync ends in the drive's cache; a power cut loses that. Not run: there was no Mac to try it on.
     if (this.#fd !== -1 && libc.fcntl(this.#fd, F_FULLFSYNC, nothing) === -1) {
-      throw failure(libc, "flush the drive's cache", this.#path);
+      throw failure(libc, "flush the drive's cache", this.path);
     }
   }
 
-  unmap(): void {
-    if (this.#memory === undefined) return;
-    const libc = this.#libc;
-    if (!mapPlain(libc, this.#address, this.#length)) {
-      throw failure(libc, 'put plain memory in the place of its mapping', this.#path);
-    }
-    this.#memory = undefined;
-    if (this.#fd !== -1) libc.close(this.#fd);
+  override unmap(): void {
+    if (!this.isThere) return;
+    super.unmap();
+    if (this.#fd !== -1) this.libc.close(this.#fd);
   }
 }
 
-class PosixView implements FileView {
-  readonly #libc: Libc;
-  readonly #path: string;
-  readonly #address: number;
-  readonly #length: number;
-  /** As a mapping holds it. */
-  #memory: WebAssembly.Memory | undefined;
-
+class PosixView extends PosixWindow implements FileView {
   constructor(libc: Libc, path: string, memory: WebAssembly.Memory, address: number, length: number) {
-    this.#libc = libc;
-    this.#path = path;
-    this.#memory = memory;
-    this.#address = address;
-    this.#length = length;
+    super(libc, path, memory, address, length, 'view');
   }
 
   bringIn(from: number, length: number): boolean {
     assert(
-      this.#memory !== undefined && from >= 0 && length >= 0 && from + length <= this.#length,
-      `${from} + ${length} is within the view of ${this.#length} bytes of ${this.#path}`,
+      this.isThere && from >= 0 && length >= 0 && from + length <= this.length,
+      `${from} + ${length} is within the view of ${this.length} bytes of ${this.path}`,
     );
-    const libc = this.#libc;
+    const libc = this.libc;
     const start = from - (from % libc.pageBytes);
-    const address = this.#address + start;
+    const address = this.address + start;
     const bytes = from + length - start;
     // What isn't in memory yet is read in one go; page by page it takes 20 times as long.
     libc.madvise(address, bytes, MADV_WILLNEED);
     return retry(libc, () => libc.madvise(address, bytes, MADV_POPULATE_READ)) !== -1;
-  }
-
-  unmap(): void {
-    if (this.#memory === undefined) return;
-    if (!mapPlain(this.#libc, this.#address, this.#length)) {
-      throw failure(this.#libc, 'put plain memory in the place of its view', this.#path);
-    }
-    this.#memory = undefined;
   }
 }
 

@@ -135,7 +135,7 @@ export class TapeCodec {
       chunks: chunks.map(({ field, encoding, compression, encodedBytes, storedBytes }) => ({
         field,
         encoding: encoding === format.ENCODING_PLAN ? columns[field].plan : 'plain',
-        compression: nameOf('COMPRESSION_', compression),
+        compression: compressionName(compression),
         encodedBytes,
         storedBytes,
       })),
@@ -152,10 +152,12 @@ export interface ChunkDescription {
   storedBytes: number;
 }
 
-/** The constant of the format that has this prefix and number. */
-function nameOf(prefix: string, number: number): string {
-  const found = Object.entries(format).find(([name, value]) => name.startsWith(prefix) && value === number);
-  return found === undefined ? String(number) : found[0].slice(prefix.length).toLowerCase();
+const COMPRESSION = 'COMPRESSION_';
+
+/** The name of the format's constant with this number. */
+function compressionName(number: number): string {
+  const found = Object.entries(format).find(([name, value]) => name.startsWith(COMPRESSION) && value === number);
+  return found === undefined ? String(number) : found[0].slice(COMPRESSION.length).toLowerCase();
 }
 
 /** The records as a row buffer has them. Their checksums, which only drains look at, are zero. */
