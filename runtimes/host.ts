@@ -1,12 +1,12 @@
 import type { Runtime } from '../src/runtime.js';
 import { calibratedClock, scriptWallClock } from './clock.js';
+import { systemFiles } from './files.js';
 import { bindLibc, type Ffi, type Libc } from './libc.js';
 import { lockBySystem, type TryLock } from './lock.js';
 import { lockByFile } from './lock-file.js';
 import type { Holder } from './lock-holder.js';
 import { posixAllocate, posixMapper, posixSteadyClock, posixTryLock, posixWallClock } from './posix.js';
 import { preallocate } from './preallocate.js';
-import { syncDirectory } from './sync-directory.js';
 import { spawn } from './worker.js';
 import { zstd } from './zstd.js';
 
@@ -50,11 +50,10 @@ export function makeRuntime(host: Host): Runtime {
   return {
     name: host.name,
     mapper: () => posixMapper(libc()),
-    preallocate(path, length) {
+    files: systemFiles((path, bytes) => {
       const found = libcIfAny();
-      preallocate(path, length, found && ((file, bytes) => posixAllocate(found, file, bytes)));
-    },
-    syncDirectory,
+      preallocate(path, bytes, found && ((file, length) => posixAllocate(found, file, length)));
+    }),
     lock(path) {
       const found = libcIfAny();
       const tryLock: TryLock | undefined = found ? (file) => posixTryLock(found, file) : host.tryLock;

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { runtime } from 'ticktape/runtime';
 import { TapeError } from './errors.js';
@@ -20,6 +19,8 @@ import { Replicator } from './storage/replicator.js';
 import { checkRoster, RESERVED_SEQUENCES, type RosterNode } from './storage/roster.js';
 import { checkWritable, claimDirectories, makeDirectory, type Survey, survey } from './storage/survey.js';
 import { Tape } from './tape.js';
+
+const { files } = runtime;
 
 /** Options of a tape that is only read. */
 export interface ReadOptions {
@@ -51,19 +52,22 @@ export async function openTape<F extends Fields>(
 
 async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOptions): Promise<TapeReader<F>> {
   const { storage, journal, read } = resolveOptions(options);
-  const found = survey(storage, journal);
+  const found = survey(files, storage, journal);
   if (found.tapeId === null) {
     throw new TapeError('NOT_FOUND', `${found.directories.join(', ')}: no tape there`, { path: found.directories[0] });
   }
   checkSchema(schema, found);
-  const catalog = new Catalog(found.directories, found.roster?.skipped);
+  const catalog = new Catalog(files, found.directories, found.roster?.skipped);
   catalog.refresh(found.tapeId);
   checkSegmentSchemas(schema, catalog);
-  return new TapeReader(schema, new TapeBlocks(schema, found.tapeId, catalog, await runtime.zstd(), mapperFor(read)));
+  return new TapeReader(
+    schema,
+    new TapeBlocks(files, schema, found.tapeId, catalog, await runtime.zstd(), mapperFor(read)),
+  );
 }
 
 async function openWriter<F extends Fields>(schema: Schema<F>, options: ResolvedOptions): Promise<Tape<F>> {
-  const before = survey(options.storage, options.journal);
+  const before = survey(files, options.storage, options.journal);
   checkSchema(schema, before);
   checkRoster(before.roster, before.directories, before.ids, options.lostStorageNodes);
   const mapper = chooseMapper(options);
@@ -74,31 +78,32 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
   };
   // Before anything is made, so that options that don't fit change nothing.
   const provisional = memoryMap(schema, { ...mapSizes, symbolCapacity: options.maxSymbols });
-  checkWritable(before, options.segmentBytes + provisional.laneStride + provisional.symbolWindowBytes);
+  checkWritable(files, before, options.segmentBytes + provisional.laneStride + provisional.symbolWindowBytes);
 
   // The others once there is nothing more that may be refused.
-  makeDirectory(before.journal);
+  makeDirectory(files, before.journal);
   const lock = runtime.lock(path.join(before.journal, 'lock'));
   let journal: Journal | undefined;
   let flusher: RemoteFlusher | undefined;
   try {
     // Again, now that nobody else can be at it: another process may have made the tape, written to it and closed it meanwhile.
-    const found = survey(options.storage, options.journal);
+    const found = survey(files, options.storage, options.journal);
     checkSchema(schema, found);
     const { roster } = found;
     const givenUp = checkRoster(roster, found.directories, found.ids, options.lostStorageNodes);
     const tapeId = found.tapeId ?? crypto.getRandomValues(new Uint8Array(16));
-    const catalog = new Catalog(found.directories, roster?.skipped);
-    const symbols = readSymbols(found.journal, tapeId);
+    const catalog = new Catalog(files, found.directories, roster?.skipped);
+    const symbols = readSymbols(files, found.journal, tapeId);
     const zstd = await runtime.zstd();
-    const input = { schema, tapeId, journal: found.journal, catalog, symbols, zstd, options };
+    const input = { files, schema, tapeId, journal: found.journal, catalog, symbols, zstd, options };
     const plan = planRecovery(input);
     checkSegmentSchemas(schema, catalog);
 
-    for (const directory of found.directories) makeDirectory(directory);
+    for (const directory of found.directories) makeDirectory(files, directory);
     const epoch = nextEpoch(found, catalog, plan.lanes);
     if (givenUp.length > 0) skipMissing(catalog, found, givenUp, options);
     const tapeFile = claimDirectories(
+      files,
       found,
       { tapeId, schema, epoch },
       {
@@ -166,12 +171,12 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
       survey: found,
       journal,
       flusher,
-      blocks: new TapeBlocks(schema, tapeId, catalog, zstd, mapper === null ? null : mapperFor(options.read)),
+      blocks: new TapeBlocks(files, schema, tapeId, catalog, zstd, mapper === null ? null : mapperFor(options.read)),
       recovery,
       lock,
       giveBackSequences(records) {
         const ended = { ...tapeFile.roster, nextSequence: nextSequence + BigInt(records) };
-        writeTapeFile(found.journal, { ...tapeFile, roster: ended });
+        writeTapeFile(files, found.journal, { ...tapeFile, roster: ended });
       },
       onTrouble(listener) {
         onTrouble = listener;
@@ -267,9 +272,12 @@ export function openAppender<F extends Fields>(schema: Schema<F>, handle: Append
 /** The schema of the tape on these storage directories. @throws TapeError `NOT_FOUND` */
 export function readSchema(storage: readonly string[]): Schema {
   for (const directory of storage) checkPath('storage', directory);
-  const found = survey(storage, undefined);
+  const found = survey(files, storage, undefined);
   if (found.tape !== null) return found.tape.schema;
-  const catalog = new Catalog(found.directories.filter((directory) => existsSync(directory)));
+  const catalog = new Catalog(
+    files,
+    found.directories.filter((directory) => files.exists(directory)),
+  );
   catalog.refresh(found.tapeId);
   for (const { header } of catalog.segments.values()) return header.schema;
   throw new TapeError('NOT_FOUND', `${storage.join(', ')}: no tape there`, { path: storage[0] });

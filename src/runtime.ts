@@ -1,3 +1,5 @@
+import type { Files } from './files.js';
+
 /** A file mapped over a window of a shared memory. */
 export interface FileMapping {
   /** Writes `length` bytes from `from` (both within the window; widened to pages) to the disk and waits for it. */
@@ -80,17 +82,7 @@ export interface Runtime {
   readonly name: 'node' | 'deno' | 'bun';
   /** @throws TapeError `UNSUPPORTED`, saying why files can't be mapped here */
   mapper(): Mapper;
-  /**
-   * Makes the file at `path` `length` bytes long with every byte of it allocated, so that a store into a mapping of it can't
-   * fault on a full disk. Makes the file if need be; never shortens it.
-   * @throws TapeError `DISK_FULL`, `IO`
-   */
-  preallocate(path: string, length: number): void;
-  /**
-   * Puts the names in the directory on the disk, where the system doesn't by itself.
-   * @throws TapeError `IO`
-   */
-  syncDirectory(path: string): void;
+  readonly files: Files;
   /**
    * Locks the file at `path`, made if need be.
    * @throws TapeError `LOCKED`, `IO`

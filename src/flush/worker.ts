@@ -95,7 +95,7 @@ async function run(setup: FlusherSetup): Promise<void> {
     flushIntervalMs: setup.flushIntervalMs,
     nowMs,
   });
-  const buffered = mapped ? null : new BufferedJournal(memory, map, setup.journal, epoch);
+  const buffered = mapped ? null : new BufferedJournal(runtime.files, memory, map, setup.journal, epoch);
 
   const commands: FlusherCommand[] = [];
   let wake = () => {};

@@ -1,4 +1,3 @@
-import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import {
   LANE_CAPACITY,
@@ -10,6 +9,7 @@ import {
   SYMBOL_HEADER_BYTES,
   SYMBOLS,
 } from '../../assembly/layout.js';
+import type { Files, OpenFile } from '../files.js';
 import { ioError } from '../io.js';
 import { laneFile, SYMBOLS_FILE } from './journal.js';
 import type { MemoryMap } from './memory-map.js';
@@ -25,13 +25,15 @@ export class BufferedJournal {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #words: BigInt64Array;
-  readonly #files = new Map<string, number>();
+  readonly #files: Files;
+  readonly #open = new Map<string, OpenFile>();
   /** By lane, as its file says. */
   readonly #persisted: bigint[];
   readonly #released: bigint[];
   #symbols: number;
 
-  constructor(memory: WebAssembly.Memory, map: MemoryMap, directory: string, epoch: number) {
+  constructor(files: Files, memory: WebAssembly.Memory, map: MemoryMap, directory: string, epoch: number) {
+    this.#files = files;
     this.#directory = directory;
     this.#epoch = epoch;
     this.#map = map;
@@ -91,25 +93,23 @@ export class BufferedJournal {
 
   #write(file: string, bytes: Uint8Array, offset: number): void {
     try {
-      let fd = this.#files.get(file);
-      if (fd === undefined) {
-        fd = openSync(file, 'r+');
-        this.#files.set(file, fd);
+      let open = this.#open.get(file);
+      if (open === undefined) {
+        open = this.#files.open(file, 'edit');
+        this.#open.set(file, open);
       }
-      for (let done = 0; done < bytes.length; ) {
-        done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
-      }
+      open.write(bytes, offset);
     } catch (cause) {
       throw ioError(cause, file, 'write the journal');
     }
   }
 
   sync(): void {
-    for (const fd of this.#files.values()) fdatasyncSync(fd);
+    for (const open of this.#open.values()) open.sync();
   }
 
   close(): void {
-    for (const fd of this.#files.values()) closeSync(fd);
-    this.#files.clear();
+    for (const open of this.#open.values()) open.close();
+    this.#open.clear();
   }
 }

@@ -1,15 +1,3 @@
-import {
-  closeSync,
-  existsSync,
-  fdatasyncSync,
-  ftruncateSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
 import path from 'node:path';
 import {
   CONTROL_STATE,
@@ -26,6 +14,7 @@ import {
   TAPE_OPEN,
 } from '../../assembly/layout.js';
 import { assert, TapeError } from '../errors.js';
+import type { Files } from '../files.js';
 import { ioError } from '../io.js';
 import { sharedMemory } from '../kernels.js';
 import type { FileMapping, Mapper, Runtime } from '../runtime.js';
@@ -41,18 +30,19 @@ export const laneFile = (journal: string, epoch: number, lane: number): string =
   path.join(journal, `lane-${epoch}-${lane}.ttlane`);
 
 /** Lane files in a journal's directory. */
-export function listLanes(journal: string): string[] {
-  if (!existsSync(journal)) return [];
-  return readdirSync(journal)
+export function listLanes(files: Files, journal: string): string[] {
+  if (!files.exists(journal)) return [];
+  return files
+    .list(journal)
     .filter((name) => LANE_NAME.test(name))
     .map((name) => path.join(journal, name));
 }
 
 /** The symbols of a tape: how many its file holds and has room for; null where there is no file. */
-export function readSymbols(journal: string, tapeId: Uint8Array) {
+export function readSymbols(files: Files, journal: string, tapeId: Uint8Array) {
   const file = path.join(journal, SYMBOLS_FILE);
-  if (!existsSync(file)) return null;
-  const bytes = readFileSync(file);
+  if (!files.exists(file)) return null;
+  const bytes = files.readFile(file);
   return { bytes, ...checkSymbols(bytes, tapeId, file) };
 }
 
@@ -92,9 +82,9 @@ export class Journal {
   }
 
   #openSymbols(): void {
-    const { directory, tapeId, map, mapper } = this.#setup;
+    const { directory, tapeId, map, mapper, runtime } = this.#setup;
     const file = path.join(directory, SYMBOLS_FILE);
-    const known = readSymbols(directory, tapeId);
+    const known = readSymbols(runtime.files, directory, tapeId);
     assert(known === null || known.capacity <= map.symbolCapacity, 'a symbol table never shrinks');
     const entries = known?.bytes.subarray(SYMBOL_HEADER_BYTES, SYMBOL_HEADER_BYTES + known.count * SYMBOL_BYTES);
     // Made anew at each open: entries that a power cut left half-written are gone, and it may grow.
@@ -111,21 +101,22 @@ export class Journal {
 
   /** Makes a file that starts with `start` and is `bytes` long, whole or not at all. */
   #makeFile(file: string, bytes: number, start: Uint8Array, sync: boolean): void {
+    const { files } = this.#setup.runtime;
     const made = `${file}.tmp`;
     try {
-      rmSync(made, { force: true });
-      if (this.mapped) this.#setup.runtime.preallocate(made, bytes);
-      const fd = openSync(made, this.mapped ? 'r+' : 'w');
+      files.remove(made);
+      if (this.mapped) files.preallocate(made, bytes);
+      const handle = files.open(made, this.mapped ? 'edit' : 'make');
       try {
-        if (!this.mapped) ftruncateSync(fd, bytes);
-        for (let done = 0; done < start.length; ) done += writeSync(fd, start, done, start.length - done, done);
-        if (sync) fdatasyncSync(fd);
+        if (!this.mapped) handle.truncate(bytes);
+        handle.write(start, 0);
+        if (sync) handle.sync();
       } finally {
-        closeSync(fd);
+        handle.close();
       }
-      renameSync(made, file);
+      files.rename(made, file);
     } catch (cause) {
-      rmSync(made, { force: true });
+      files.remove(made);
       throw ioError(cause, file, 'make it');
     }
   }
@@ -176,6 +167,6 @@ export class Journal {
       if (lane < 0 || readLaneCounters(this.#view, this.laneAt(lane)).state === LANE_LEFT) mapping.unmap();
     }
     this.#mappings.clear();
-    if (empty) for (const file of this.#laneFiles) rmSync(file, { force: true });
+    if (empty) for (const file of this.#laneFiles) this.#setup.runtime.files.remove(file);
   }
 }

@@ -16,7 +16,6 @@
 //   lane-unfinished          lane-*.tmp                                             removed: no record was ever in it
 //
 // Files that are not what they should be (magic, version, length, tape, schema, header checksum) stop it with an error.
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import {
   LANE_CAPACITY,
@@ -33,6 +32,7 @@ import { firstEffort } from '../block/effort.js';
 import { BlockEncoder } from '../block/encoder.js';
 import type { BlockHeader, LaneRange } from '../block/header.js';
 import { assert } from '../errors.js';
+import type { Files } from '../files.js';
 import { Flusher } from '../flush/flusher.js';
 import { instantiateKernels, sharedMemory } from '../kernels.js';
 import type { ResolvedOptions } from '../options.js';
@@ -65,6 +65,7 @@ export interface RecoveryReport {
 }
 
 export interface RecoveryInput {
+  files: Files;
   schema: Schema;
   tapeId: Uint8Array;
   journal: string;
@@ -98,10 +99,10 @@ export interface RecoveryPlan {
  * Looks at lanes and segments. Copies of blocks that are not whole don't enter the catalog.
  * @throws TapeError of the files that are not what they should be
  */
-export function planRecovery({ schema, tapeId, journal, catalog, zstd }: RecoveryInput): RecoveryPlan {
+export function planRecovery({ files, schema, tapeId, journal, catalog, zstd }: RecoveryInput): RecoveryPlan {
   const report = { lanes: 0, records: 0, damagedBytes: 0, openBlocks: 0, tornCopies: 0, copiesMade: 0 };
-  const lanes = listLanes(journal).map((file): FoundLane => {
-    const bytes = readFileSync(file);
+  const lanes = listLanes(files, journal).map((file): FoundLane => {
+    const bytes = files.readFile(file);
     const header = checkLaneHeader(bytes, bytes.length, tapeId, schema, file);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const counter = (offset: number) => view.getBigUint64(offset, true);
@@ -118,7 +119,7 @@ export function planRecovery({ schema, tapeId, journal, catalog, zstd }: Recover
 
   const decoder = new BlockDecoder(schema, zstd);
   catalog.refresh(tapeId, (file, entry) => {
-    const whole = isWhole(decoder, file, entry);
+    const whole = isWhole(files, decoder, file, entry);
     if (!whole) report.tornCopies++;
     return whole;
   });
@@ -127,9 +128,9 @@ export function planRecovery({ schema, tapeId, journal, catalog, zstd }: Recover
   return { lanes, openSegments, report };
 }
 
-function isWhole(decoder: BlockDecoder, file: string, entry: BlockEntry): boolean {
+function isWhole(files: Files, decoder: BlockDecoder, file: string, entry: BlockEntry): boolean {
   try {
-    withSegment(file, (reader) => reader.useBlock(decoder, entry, 0, (header) => decoder.verify(header)));
+    withSegment(files, file, (reader) => reader.useBlock(decoder, entry, 0, (header) => decoder.verify(header)));
     return true;
   } catch (error) {
     if (error instanceof DamagedBlock) return false;
@@ -152,11 +153,11 @@ export async function recover(
   replicator: Replicator,
   epoch: number,
 ): Promise<RecoveryReport> {
-  const { catalog, journal, options } = input;
+  const { files, catalog, journal, options } = input;
   for (const block of blocksOf(catalog, openSegments)) {
     const have = new Set(block.copies.map(({ storage }) => storage));
     if (have.size >= options.redundancy) continue;
-    await copyBlock(block, replicator, [...have]);
+    await copyBlock(files, block, replicator, [...have]);
     report.copiesMade += options.redundancy - have.size;
   }
   if (lanes.length > 0) await sealLanes(input, lanes, replicator, epoch, report);
@@ -165,20 +166,20 @@ export async function recover(
       (last, { offset, blockBytes }) => Math.max(last, offset + blockBytes),
       header.headerBytes,
     );
-    sealSegmentFile(file, entries, end, true);
+    sealSegmentFile(files, file, entries, end, true);
   }
-  for (const { path: file } of lanes) rmSync(file);
+  for (const { path: file } of lanes) files.remove(file);
   for (const directory of [journal, ...catalog.directories]) {
-    for (const name of readdirSync(directory)) {
-      if (/^(lane|segment)-.*\.tmp$/.test(name)) rmSync(path.join(directory, name));
+    for (const name of files.list(directory)) {
+      if (/^(lane|segment)-.*\.tmp$/.test(name)) files.remove(path.join(directory, name));
     }
   }
   return report;
 }
 
-async function copyBlock(block: CatalogBlock, replicator: Replicator, have: number[]): Promise<void> {
+async function copyBlock(files: Files, block: CatalogBlock, replicator: Replicator, have: number[]): Promise<void> {
   const [{ path: file, offset }] = block.copies;
-  const { header, bytes } = withSegment(file, (reader) => ({
+  const { header, bytes } = withSegment(files, file, (reader) => ({
     header: reader.blockHeader(offset),
     bytes: reader.read(offset, block.blockBytes),
   }));
@@ -188,7 +189,7 @@ async function copyBlock(block: CatalogBlock, replicator: Replicator, have: numb
 
 /** Makes blocks of the records that are in lanes only, by the same code that drains live ones. */
 async function sealLanes(
-  { schema, tapeId, catalog, symbols, zstd, options }: RecoveryInput,
+  { files, schema, tapeId, catalog, symbols, zstd, options }: RecoveryInput,
   lanes: readonly FoundLane[],
   replicator: Replicator,
   epoch: number,
@@ -213,7 +214,7 @@ async function sealLanes(
     for (const counter of [LANE_HEAD, LANE_DRAINED, LANE_TAIL]) view.setBigUint64(at(index) + counter, lane.head, true);
   });
 
-  const held = heldRanges(catalog, lanes);
+  const held = heldRanges(files, catalog, lanes);
   const symbolFields = schema.table.filter(({ kind }) => kind === 'symbol');
   const symbolCount = symbols?.count ?? 0;
   const isPresent = (record: number, { optional, presenceBit }: PlacedField) =>
@@ -270,12 +271,12 @@ async function sealLanes(
 const keyOf = ({ epoch, lane }: { epoch: number; lane: number }) => `${epoch}-${lane}`;
 
 /** Positions of each lane that blocks hold, from its `head` on. */
-function heldRanges(catalog: Catalog, lanes: readonly FoundLane[]): Map<string, LaneRange[]> {
+function heldRanges(files: Files, catalog: Catalog, lanes: readonly FoundLane[]): Map<string, LaneRange[]> {
   const held = new Map<string, LaneRange[]>(lanes.map((lane) => [keyOf(lane), []]));
   /** Lanes of which older blocks may hold more. */
   const open = new Map(lanes.map((lane) => [keyOf(lane), lane]));
   for (let i = catalog.blocks.length - 1; i >= 0 && open.size > 0; i--) {
-    const header = headerOf(catalog.blocks[i]);
+    const header = headerOf(files, catalog.blocks[i]);
     if (header === null) continue;
     // No lane is in a block of a session before its own.
     for (const [key, { epoch }] of open) if (epoch > header.epoch) open.delete(key);
@@ -290,9 +291,9 @@ function heldRanges(catalog: Catalog, lanes: readonly FoundLane[]): Map<string, 
   return held;
 }
 
-function headerOf({ copies }: CatalogBlock): BlockHeader | null {
+function headerOf(files: Files, { copies }: CatalogBlock): BlockHeader | null {
   for (const copy of copies) {
-    const header = withSegment(copy.path, (reader) => reader.blockHeader(copy.offset));
+    const header = withSegment(files, copy.path, (reader) => reader.blockHeader(copy.offset));
     if (typeof header !== 'string') return header;
   }
   return null;

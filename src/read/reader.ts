@@ -3,6 +3,7 @@ import type { Windows } from '../block/block-room.js';
 import { BlockDecoder, DamagedBlock } from '../block/decoder.js';
 import type { BlockHeader } from '../block/header.js';
 import { TapeError } from '../errors.js';
+import type { Files } from '../files.js';
 import type { Mapper, Zstd } from '../runtime.js';
 import type { Fields, PlacedField, Schema } from '../schema.js';
 import type { BlockCopy, Catalog, CatalogBlock } from '../segment/catalog.js';
@@ -62,10 +63,19 @@ export class TapeBlocks<F extends Fields> {
   readonly #tapeId: Uint8Array | null;
   readonly #catalog: Catalog;
   readonly #decoder: BlockDecoder;
-  readonly #files = new Map<string, SegmentReader>();
+  readonly #files: Files;
+  readonly #segments = new Map<string, SegmentReader>();
 
   /** `mapper`: null where segments are to be read. */
-  constructor(schema: Schema<F>, tapeId: Uint8Array | null, catalog: Catalog, zstd: Zstd, mapper: Mapper | null) {
+  constructor(
+    files: Files,
+    schema: Schema<F>,
+    tapeId: Uint8Array | null,
+    catalog: Catalog,
+    zstd: Zstd,
+    mapper: Mapper | null,
+  ) {
+    this.#files = files;
     this.#schema = schema;
     this.#tapeId = tapeId;
     this.#catalog = catalog;
@@ -171,14 +181,14 @@ export class TapeBlocks<F extends Fields> {
   }
 
   #file(path: string): SegmentReader {
-    let reader = this.#files.get(path);
+    let reader = this.#segments.get(path);
     // The one used last goes to the end.
-    if (reader !== undefined) this.#files.delete(path);
+    if (reader !== undefined) this.#segments.delete(path);
     else {
-      if (this.#files.size >= OPEN_FILES) this.#closeOldest();
-      reader = new SegmentReader(path);
+      if (this.#segments.size >= OPEN_FILES) this.#closeOldest();
+      reader = new SegmentReader(this.#files, path);
     }
-    this.#files.set(path, reader);
+    this.#segments.set(path, reader);
     return reader;
   }
 
@@ -214,15 +224,15 @@ export class TapeBlocks<F extends Fields> {
   }
 
   #closeOldest(): void {
-    const [[path, reader]] = this.#files;
+    const [[path, reader]] = this.#segments;
     this.#decoder.release(reader);
     reader.close();
-    this.#files.delete(path);
+    this.#segments.delete(path);
   }
 
   close(): void {
     this.#decoder.release();
-    for (const reader of this.#files.values()) reader.close();
-    this.#files.clear();
+    for (const reader of this.#segments.values()) reader.close();
+    this.#segments.clear();
   }
 }

@@ -1,6 +1,6 @@
-import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { TapeError } from '../errors.js';
+import type { Files } from '../files.js';
 import { ioError } from '../io.js';
 import { type Range, subtract } from '../ranges.js';
 import type { BlockEntry } from './footer.js';
@@ -44,10 +44,12 @@ export class Catalog {
   /** Sequences that are not missed and not given again. */
   skipped: readonly Range[];
   readonly segments = new Map<string, CatalogSegment>();
+  readonly #files: Files;
   readonly #bySequence = new Map<bigint, CatalogBlock>();
   #sorted: CatalogBlock[] | null = [];
 
-  constructor(directories: readonly string[], skipped: readonly Range[] = []) {
+  constructor(files: Files, directories: readonly string[], skipped: readonly Range[] = []) {
+    this.#files = files;
     this.directories = directories;
     this.skipped = skipped;
   }
@@ -94,7 +96,7 @@ export class Catalog {
   refresh(tapeId: Uint8Array | null, isWhole: IsWhole | null = null): void {
     const seen = new Set<string>();
     this.directories.forEach((directory, storage) => {
-      for (const name of listSegments(directory)) {
+      for (const name of listSegments(this.#files, directory)) {
         const file = path.join(directory, name);
         seen.add(file);
         if (this.segments.get(file)?.sealed) continue;
@@ -111,7 +113,7 @@ export class Catalog {
   }
 
   #read(file: string, storage: number, tapeId: Uint8Array | null, isWhole: IsWhole | null): void {
-    const reader = new SegmentReader(file);
+    const reader = new SegmentReader(this.#files, file);
     try {
       const { header } = reader;
       if (tapeId !== null && !header.tapeId.every((byte, i) => byte === tapeId[i])) {
@@ -175,9 +177,10 @@ export class Catalog {
 }
 
 /** Names of the segments in a directory, in the order of their numbers; none where there is no directory. */
-export function listSegments(directory: string): string[] {
+export function listSegments(files: Files, directory: string): string[] {
   try {
-    return readdirSync(directory)
+    return files
+      .list(directory)
       .filter((name) => SEGMENT_NAME.test(name))
       .sort((a, b) => segmentNumber(a) - segmentNumber(b));
   } catch (cause) {

@@ -1,4 +1,3 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { type BlockDecoder, DamagedBlock } from '../block/decoder.js';
 import {
   BLOCK_HEADER_BYTES,
@@ -8,6 +7,7 @@ import {
   peekHeaderBytes,
 } from '../block/header.js';
 import { TapeError } from '../errors.js';
+import type { Files, OpenFile } from '../files.js';
 import { type BlockEntry, decodeFooter } from './footer.js';
 import { decodeSegmentHeader, type SegmentHeader } from './header.js';
 
@@ -15,13 +15,13 @@ import { decodeSegmentHeader, type SegmentHeader } from './header.js';
 export class SegmentReader {
   readonly path: string;
   readonly header: SegmentHeader;
-  readonly #fd: number;
+  readonly #file: OpenFile;
 
   /** @throws TapeError `NOT_FOUND`, `IO`, `BAD_MAGIC`, `BAD_VERSION`, `CORRUPT`, `TRUNCATED` */
-  constructor(path: string) {
+  constructor(files: Files, path: string) {
     this.path = path;
     try {
-      this.#fd = openSync(path, 'r');
+      this.#file = files.open(path, 'read');
     } catch (cause) {
       const gone = (cause as NodeJS.ErrnoException).code === 'ENOENT';
       throw new TapeError(gone ? 'NOT_FOUND' : 'IO', `${path}: can't be opened: ${(cause as Error).message}`, {
@@ -38,7 +38,7 @@ export class SegmentReader {
   }
 
   get fileBytes(): number {
-    return fstatSync(this.#fd).size;
+    return this.#file.bytes;
   }
 
   /** Up to `length` bytes from `offset` on; fewer at the end of the file. Never more is allocated than the file holds. */
@@ -49,13 +49,7 @@ export class SegmentReader {
 
   /** Reads into `bytes`; how many there were. */
   readInto(bytes: Uint8Array, offset: number): number {
-    let done = 0;
-    while (done < bytes.length) {
-      const got = readSync(this.#fd, bytes, done, bytes.length - done, offset + done);
-      if (got === 0) break;
-      done += got;
-    }
-    return done;
+    return this.#file.read(bytes, offset);
   }
 
   /** What the footer says; null where there is none (the segment is being written, or its writer died). */
@@ -127,13 +121,13 @@ export class SegmentReader {
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#file.close();
   }
 }
 
 /** Opens the segment for `use`, which is done with it when it returns. @throws TapeError as the reader does */
-export function withSegment<T>(path: string, use: (reader: SegmentReader) => T): T {
-  const reader = new SegmentReader(path);
+export function withSegment<T>(files: Files, path: string, use: (reader: SegmentReader) => T): T {
+  const reader = new SegmentReader(files, path);
   try {
     return use(reader);
   } finally {

@@ -1,10 +1,8 @@
-import { closeSync, existsSync, fdatasyncSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import path from 'node:path';
 import type { BlockHeader } from '../block/header.js';
 import { assert } from '../errors.js';
+import type { Files, OpenFile } from '../files.js';
 import { ioError } from '../io.js';
-import type { Runtime } from '../runtime.js';
 import { type BlockEntry, encodeFooter } from './footer.js';
 import { encodeSegmentHeader, type SegmentHeader } from './header.js';
 import { entryOf } from './reader.js';
@@ -13,41 +11,41 @@ import { entryOf } from './reader.js';
 const MAGIC_BYTES = 8;
 
 /** Syncs a file of a storage node, its length and name too, without holding up this thread. */
-export async function syncFile(runtime: Runtime, file: string): Promise<void> {
+export async function syncFile(files: Files, file: string): Promise<void> {
   try {
     // A descriptor of its own: the segment may be closed meanwhile.
-    const handle = await open(file, 'r+');
+    const handle = files.open(file, 'edit');
     try {
-      await handle.sync();
+      await handle.syncAsync();
     } finally {
-      await handle.close();
+      handle.close();
     }
-    runtime.syncDirectory(path.dirname(file));
+    files.syncDirectory(path.dirname(file));
   } catch (cause) {
     throw ioError(cause, file, 'sync it');
   }
 }
 
 /** Closes a segment whose blocks end at `end`: footer, exact length. */
-export function sealSegmentFile(file: string, entries: readonly BlockEntry[], end: number, sync: boolean): void {
+export function sealSegmentFile(
+  files: Files,
+  file: string,
+  entries: readonly BlockEntry[],
+  end: number,
+  sync: boolean,
+): void {
   const footer = encodeFooter(entries, end);
   try {
-    const fd = openSync(file, 'r+');
+    const handle = files.open(file, 'edit');
     try {
-      writeFully(fd, footer, end);
-      ftruncateSync(fd, end + footer.length);
-      if (sync) fdatasyncSync(fd);
+      handle.write(footer, end);
+      handle.truncate(end + footer.length);
+      if (sync) handle.sync();
     } finally {
-      closeSync(fd);
+      handle.close();
     }
   } catch (cause) {
     throw ioError(cause, file, 'seal the segment');
-  }
-}
-
-function writeFully(fd: number, bytes: Uint8Array, offset: number): void {
-  for (let done = 0; done < bytes.length; ) {
-    done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
   }
 }
 
@@ -58,9 +56,9 @@ function writeFully(fd: number, bytes: Uint8Array, offset: number): void {
 export class SegmentWriter {
   readonly path: string;
   readonly createdNs: bigint;
-  readonly #runtime: Runtime;
+  readonly #files: Files;
   readonly #mostBytes: number;
-  readonly #fd: number;
+  readonly #file: OpenFile;
   readonly #entries: BlockEntry[] = [];
   #end: number;
   #syncedTo = 0;
@@ -69,13 +67,8 @@ export class SegmentWriter {
    * Makes the segment, for `bytes` of blocks: under another name first, so that one with its proper name always has a header.
    * @throws TapeError `DISK_FULL`, `IO`
    */
-  constructor(
-    runtime: Runtime,
-    file: string,
-    header: Omit<SegmentHeader, 'headerBytes' | 'fingerprint'>,
-    bytes: number,
-  ) {
-    this.#runtime = runtime;
+  constructor(files: Files, file: string, header: Omit<SegmentHeader, 'headerBytes' | 'fingerprint'>, bytes: number) {
+    this.#files = files;
     this.path = file;
     this.createdNs = header.createdNs;
     const start = encodeSegmentHeader(header);
@@ -83,12 +76,12 @@ export class SegmentWriter {
     this.#end = start.length;
     const made = `${file}.tmp`;
     try {
-      assert(!existsSync(file), 'a segment number is used once');
-      this.#fd = openSync(made, 'w+');
-      writeFully(this.#fd, start, 0);
-      renameSync(made, file);
+      assert(!files.exists(file), 'a segment number is used once');
+      this.#file = files.open(made, 'make');
+      this.#file.write(start, 0);
+      files.rename(made, file);
     } catch (cause) {
-      rmSync(made, { force: true });
+      files.remove(made);
       throw ioError(cause, file, 'make a segment');
     }
   }
@@ -105,8 +98,8 @@ export class SegmentWriter {
   append(header: BlockHeader, bytes: Uint8Array): void {
     assert(this.fits(bytes.length) && this.#end % 8 === 0, 'a block fits its segment, on a multiple of 8');
     try {
-      writeFully(this.#fd, bytes.subarray(MAGIC_BYTES), this.#end + MAGIC_BYTES);
-      writeFully(this.#fd, bytes.subarray(0, MAGIC_BYTES), this.#end);
+      this.#file.write(bytes.subarray(MAGIC_BYTES), this.#end + MAGIC_BYTES);
+      this.#file.write(bytes.subarray(0, MAGIC_BYTES), this.#end);
     } catch (cause) {
       throw ioError(cause, this.path, 'write a block');
     }
@@ -118,8 +111,8 @@ export class SegmentWriter {
   sync(): void {
     if (this.#syncedTo === this.#end) return;
     try {
-      fdatasyncSync(this.#fd);
-      if (this.#syncedTo === 0) this.#runtime.syncDirectory(path.dirname(this.path));
+      this.#file.sync();
+      if (this.#syncedTo === 0) this.#files.syncDirectory(path.dirname(this.path));
     } catch (cause) {
       throw ioError(cause, this.path, 'sync the segment');
     }
@@ -129,11 +122,11 @@ export class SegmentWriter {
   /** Ends the segment with its footer. It can't be used any more. */
   seal(sync: boolean): void {
     this.abandon();
-    sealSegmentFile(this.path, this.#entries, this.#end, sync);
+    sealSegmentFile(this.#files, this.path, this.#entries, this.#end, sync);
   }
 
   /** Lets go of the file as it is, without a footer. */
   abandon(): void {
-    closeSync(this.#fd);
+    this.#file.close();
   }
 }

@@ -31,7 +31,7 @@ export class DirectoryStorageNode implements StorageNode {
     this.name = directory;
     this.#runtime = runtime;
     this.#options = options;
-    const last = listSegments(directory).at(-1);
+    const last = listSegments(runtime.files, directory).at(-1);
     this.#nextNumber = last === undefined ? 1 : segmentNumber(last) + 1;
   }
 
@@ -53,7 +53,7 @@ export class DirectoryStorageNode implements StorageNode {
     const number = this.#nextNumber;
     const file = path.join(this.name, segmentName(number));
     const header = { tapeId, storageNode: ordinal, number, createdNs: nowNs, epoch, schema };
-    this.#segment = new SegmentWriter(this.#runtime, file, header, Math.max(segmentBytes, bytes));
+    this.#segment = new SegmentWriter(this.#runtime.files, file, header, Math.max(segmentBytes, bytes));
     this.#nextNumber = number + 1;
     return this.#segment;
   }
@@ -68,7 +68,7 @@ export class DirectoryStorageNode implements StorageNode {
     const before = this.#syncing.catch(() => {});
     this.#syncing = before.then(async () => {
       while (this.#unsynced.length > 0) {
-        await syncFile(this.#runtime, this.#unsynced[0]);
+        await syncFile(this.#runtime.files, this.#unsynced[0]);
         this.#unsynced.shift();
       }
     });
@@ -77,7 +77,7 @@ export class DirectoryStorageNode implements StorageNode {
 
   async syncInBackground(): Promise<void> {
     await this.#syncClosed();
-    if (this.#segment !== null) await syncFile(this.#runtime, this.#segment.path);
+    if (this.#segment !== null) await syncFile(this.#runtime.files, this.#segment.path);
   }
 
   async close(sync: boolean): Promise<void> {

@@ -6,10 +6,9 @@
 //                                             "roster": {…} }
 //
 // The roster is that of roster.ts; it and the id are missing in files from before there were any.
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { runtime } from 'ticktape/runtime';
 import { TapeError } from '../errors.js';
+import type { Files } from '../files.js';
 import { ioError } from '../io.js';
 import { Schema } from '../schema.js';
 import { isEpoch, isNodeId, parseRoster, type Roster, rosterJson } from './roster.js';
@@ -37,9 +36,9 @@ export interface StorageFile {
 export const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 /** What the storage directory says of itself and its tape, or null where nothing does. */
-export function readStorageFile(directory: string): StorageFile | null {
+export function readStorageFile(files: Files, directory: string): StorageFile | null {
   const file = path.join(directory, STORAGE_FILE);
-  const content = readJson(file, STORAGE_FORMAT);
+  const content = readJson(files, file, STORAGE_FORMAT);
   if (content === null) return null;
   const { id = null } = content;
   if (id !== null && !isNodeId(id)) {
@@ -48,18 +47,19 @@ export function readStorageFile(directory: string): StorageFile | null {
   return { tapeId: parseTapeId(content.tapeId, file), id, roster: parseRoster(content.roster, file) };
 }
 
-export function writeStorageFile(directory: string, { tapeId, id, roster }: StorageFile): void {
+export function writeStorageFile(files: Files, directory: string, { tapeId, id, roster }: StorageFile): void {
   const content = { format: STORAGE_FORMAT, version: VERSION, tapeId: hexOf(tapeId), id };
   replaceFile(
+    files,
     path.join(directory, STORAGE_FILE),
     JSON.stringify(roster === null ? content : { ...content, roster: rosterJson(roster) }),
   );
 }
 
 /** What the journal says of its tape, or null where there is none. */
-export function readTapeFile(journal: string): TapeFile | null {
+export function readTapeFile(files: Files, journal: string): TapeFile | null {
   const file = path.join(journal, TAPE_FILE);
-  const content = readJson(file, TAPE_FORMAT);
+  const content = readJson(files, file, TAPE_FORMAT);
   if (content === null) return null;
   const { epoch } = content;
   if (!isEpoch(epoch)) {
@@ -73,7 +73,7 @@ export function readTapeFile(journal: string): TapeFile | null {
   };
 }
 
-export function writeTapeFile(journal: string, { tapeId, epoch, schema, roster }: TapeFile): void {
+export function writeTapeFile(files: Files, journal: string, { tapeId, epoch, schema, roster }: TapeFile): void {
   const content = {
     format: TAPE_FORMAT,
     version: VERSION,
@@ -82,7 +82,7 @@ export function writeTapeFile(journal: string, { tapeId, epoch, schema, roster }
     schema: JSON.parse(schema.json),
     ...(roster ? { roster: rosterJson(roster) } : {}),
   };
-  replaceFile(path.join(journal, TAPE_FILE), JSON.stringify(content));
+  replaceFile(files, path.join(journal, TAPE_FILE), JSON.stringify(content));
 }
 
 function parseTapeId(value: unknown, file: string): Uint8Array {
@@ -92,10 +92,10 @@ function parseTapeId(value: unknown, file: string): Uint8Array {
   return new Uint8Array(Buffer.from(value, 'hex'));
 }
 
-function readJson(file: string, format: string): Record<string, unknown> | null {
+function readJson(files: Files, file: string, format: string): Record<string, unknown> | null {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = new TextDecoder().decode(files.readFile(file));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
@@ -115,20 +115,20 @@ function readJson(file: string, format: string): Record<string, unknown> | null 
 }
 
 /** Puts `text` in the file's place as a whole, and on the disk. */
-function replaceFile(file: string, text: string): void {
+function replaceFile(files: Files, file: string, text: string): void {
   const made = `${file}.tmp`;
   try {
-    const fd = openSync(made, 'w');
+    const handle = files.open(made, 'make');
     try {
-      writeSync(fd, `${text}\n`);
-      fsyncSync(fd);
+      handle.write(new TextEncoder().encode(`${text}\n`), 0);
+      handle.sync();
     } finally {
-      closeSync(fd);
+      handle.close();
     }
-    renameSync(made, file);
-    runtime.syncDirectory(path.dirname(file));
+    files.rename(made, file);
+    files.syncDirectory(path.dirname(file));
   } catch (cause) {
-    rmSync(made, { force: true });
+    files.remove(made);
     throw ioError(cause, file, 'write it');
   }
 }

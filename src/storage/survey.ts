@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync, mkdirSync, realpathSync, rmdirSync, statfsSync, statSync } from 'node:fs';
+import { accessSync, constants, rmdirSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { TapeError } from '../errors.js';
+import type { Files } from '../files.js';
 import { ioError } from '../io.js';
 import type { Schema } from '../schema.js';
 import { hexOf, readStorageFile, readTapeFile, type TapeFile, writeStorageFile, writeTapeFile } from './identity.js';
@@ -26,9 +27,9 @@ export interface Survey {
  * Looks at the directories of a tape: each a directory of its own, all of one tape.
  * @throws TapeError `BAD_PATH`, `BAD_OPTION`, `FOREIGN`, and those of the files that say whose they are
  */
-export function survey(storage: readonly string[], journalOption: string | undefined): Survey {
+export function survey(files: Files, storage: readonly string[], journalOption: string | undefined): Survey {
   const directories = storage.map((directory) => path.resolve(directory));
-  const real = directories.map(realPath);
+  const real = directories.map((directory) => realPath(files, directory));
   real.forEach((directory, i) => {
     const twin = real.indexOf(directory);
     if (twin !== i) {
@@ -46,7 +47,7 @@ export function survey(storage: readonly string[], journalOption: string | undef
     ...(journalOption === undefined ? [] : [path.resolve(journalOption)]),
     ...directories.map((directory) => path.join(directory, 'journal')),
   ];
-  const found = candidates.find((directory) => readTapeFile(directory) !== null);
+  const found = candidates.find((directory) => readTapeFile(files, directory) !== null);
   if (found !== undefined && journalOption !== undefined && found !== candidates[0]) {
     throw new TapeError(
       'BAD_OPTION',
@@ -57,9 +58,9 @@ export function survey(storage: readonly string[], journalOption: string | undef
     );
   }
   const journal = found ?? candidates[0];
-  const tape = found === undefined ? null : readTapeFile(found);
+  const tape = found === undefined ? null : readTapeFile(files, found);
   let tapeId = tape?.tapeId ?? null;
-  const storageFiles = directories.map(readStorageFile);
+  const storageFiles = directories.map((directory) => readStorageFile(files, directory));
   for (const [i, directory] of directories.entries()) {
     const owner = storageFiles[i]?.tapeId;
     if (owner === undefined) continue;
@@ -81,17 +82,17 @@ export function survey(storage: readonly string[], journalOption: string | undef
 }
 
 /** The directory as the file system knows it, links followed, also where its last parts don't exist yet. */
-function realPath(directory: string): string {
+function realPath(files: Files, directory: string): string {
   let existing = directory;
-  while (!existsSync(existing) && path.dirname(existing) !== existing) existing = path.dirname(existing);
-  return path.join(realpathSync(existing), path.relative(existing, directory));
+  while (!files.exists(existing) && path.dirname(existing) !== existing) existing = path.dirname(existing);
+  return path.join(files.realPath(existing), path.relative(existing, directory));
 }
 
 /** Checks that a tape may be written here, with room for `needBytes` on each disk. Changes nothing. */
-export function checkWritable({ directories, journal }: Survey, needBytes: number): void {
+export function checkWritable(files: Files, { directories, journal }: Survey, needBytes: number): void {
   for (const directory of [...directories, journal]) {
     let existing = directory;
-    while (!existsSync(existing)) existing = path.dirname(existing);
+    while (!files.exists(existing)) existing = path.dirname(existing);
     const refuse = (message: string, cause?: unknown) => {
       throw new TapeError('NOT_WRITABLE', `${directory}: ${message}`, {
         cause,
@@ -144,9 +145,9 @@ function ask<T>(question: () => T): T | undefined {
 }
 
 /** Makes the directory where there is none. */
-export function makeDirectory(directory: string): void {
+export function makeDirectory(files: Files, directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true });
+    files.makeDirectory(directory);
   } catch (cause) {
     throw ioError(cause, directory, 'make the directory');
   }
@@ -158,18 +159,19 @@ export function makeDirectory(directory: string): void {
  * @throws TapeError `DISK_FULL`, `NOT_WRITABLE`, `IO`
  */
 export function claimDirectories(
+  files: Files,
   { directories, journal, ids }: Survey,
   { tapeId, schema, epoch }: { tapeId: Uint8Array; schema: Schema; epoch: number },
   rest: Omit<Roster, 'epoch' | 'storageNodes'>,
 ): TapeFile & { roster: Roster } {
   const storageNodes = directories.map((directory, i) => {
     const id = ids[i] ?? hexOf(crypto.getRandomValues(new Uint8Array(16)));
-    if (ids[i] === null) writeStorageFile(directory, { tapeId, id, roster: null });
+    if (ids[i] === null) writeStorageFile(files, directory, { tapeId, id, roster: null });
     return { id, path: directory };
   });
   const roster = { epoch, storageNodes, ...rest };
-  for (const { id, path: directory } of storageNodes) writeStorageFile(directory, { tapeId, id, roster });
+  for (const { id, path: directory } of storageNodes) writeStorageFile(files, directory, { tapeId, id, roster });
   const tape = { tapeId, epoch, schema, roster };
-  writeTapeFile(journal, tape);
+  writeTapeFile(files, journal, tape);
   return tape;
 }

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { openTape } from 'ticktape';
+import { runtime } from 'ticktape/runtime';
 import {
   SYMBOL_BYTES,
   SYMBOL_COUNT,
@@ -47,7 +48,7 @@ for (const { from, to } of verdict.missing) troubles.push(`no storage node has s
 if (verdict.underReplicated > 0) troubles.push(`${verdict.underReplicated} blocks have too few copies`);
 await tape.close();
 
-const catalog = new Catalog(storage);
+const catalog = new Catalog(runtime.files, storage);
 catalog.refresh(null);
 for (const { sequence, copies } of catalog.blocks) {
   const holders = new Set(copies.map((copy) => copy.storage));

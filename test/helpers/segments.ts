@@ -5,11 +5,14 @@ import { runtime } from 'ticktape/runtime';
 import { planRecovery } from '../../dist/src/journal/recovery.js';
 import { resolveOptions } from '../../dist/src/options.js';
 import { Catalog, segmentName } from '../../dist/src/segment/catalog.js';
+import { type SegmentReader, withSegment } from '../../dist/src/segment/reader.js';
 import { SegmentWriter } from '../../dist/src/segment/writer.js';
 import { EPOCH, TAPE_ID } from './bench.js';
 import { type Block, blockOf, zstd } from './blocks.js';
 
-export { withSegment as withReader } from '../../dist/src/segment/reader.js';
+const { files } = runtime;
+
+export const withReader = <T>(file: string, use: (reader: SegmentReader) => T) => withSegment(files, file, use);
 
 export const schema: Schema = defineSchema('stored', timestamp('ts'), symbol('s'), decimal('p', 2), text('note'));
 
@@ -39,7 +42,7 @@ export function writeSegment(
 ): number[] {
   const { seal, number = 1, bytes = 64 * 1024 } = options;
   const header = { tapeId: TAPE_ID, storageNode: 0, number, createdNs: 5n, epoch: EPOCH, schema };
-  const writer = new SegmentWriter(runtime, file, header, bytes);
+  const writer = new SegmentWriter(files, file, header, bytes);
   for (const { header: blockHeader, bytes: blockBytes } of of) writer.append(blockHeader, blockBytes);
   const offsets = writer.entries.map(({ offset }) => offset);
   if (seal) writer.seal(false);
@@ -49,16 +52,16 @@ export function writeSegment(
 
 /** What recovery believes there is: the first sequence and the records of each block, found whole. */
 export function recoverable(...directories: string[]) {
-  const catalog = new Catalog(directories);
+  const catalog = new Catalog(files, directories);
   const options = resolveOptions({ storage: directories });
   const journal = path.join(directories[0], 'no journal');
-  const plan = planRecovery({ schema, tapeId: TAPE_ID, journal, catalog, symbols: null, zstd, options });
+  const plan = planRecovery({ files, schema, tapeId: TAPE_ID, journal, catalog, symbols: null, zstd, options });
   return { blocks: catalog.blocks.map(({ sequence }) => sequence), report: plan.report, catalog };
 }
 
 /** What a reader that comes by finds. */
 export function readable(...directories: string[]) {
-  const catalog = new Catalog(directories);
+  const catalog = new Catalog(files, directories);
   catalog.refresh(TAPE_ID);
   return { blocks: catalog.blocks.map(({ sequence }) => sequence), catalog };
 }

@@ -62,20 +62,21 @@ class Mortal implements StorageNode {
 async function recoverUntil(root: string, writes: number, torn: boolean): Promise<boolean> {
   const storage = storageOf(root, NODES);
   const options = resolveOptions({ storage, capacity: CAPACITY, ...SMALL });
-  const { directories, journal, tape, tapeId } = survey(storage, undefined);
-  const catalog = new Catalog(directories);
+  const { directories, journal, tape, tapeId } = survey(runtime.files, storage, undefined);
+  const catalog = new Catalog(runtime.files, directories);
   const input = {
+    files: runtime.files,
     schema: trade,
     tapeId: tapeId!,
     journal,
     catalog,
-    symbols: readSymbols(journal, tapeId!),
+    symbols: readSymbols(runtime.files, journal, tapeId!),
     zstd,
     options,
   };
   const plan = planRecovery(input);
   const epoch = tape!.epoch + 1;
-  writeTapeFile(journal, { tapeId: tapeId!, epoch, schema: trade });
+  writeTapeFile(runtime.files, journal, { tapeId: tapeId!, epoch, schema: trade });
   const fate = { writes, torn };
   const session = { tapeId: tapeId!, schema: trade, epoch, segmentBytes: 1024 ** 2, segmentMaxAgeMs: 1e9 };
   const nodes = directories.map(

@@ -23,12 +23,12 @@ const verbs = {
     return Atomics.add(new Int32Array(memory.buffer), 0, 1);
   },
   preallocate(path, length) {
-    runtime.preallocate(path, Number(length));
+    runtime.files.preallocate(path, Number(length));
     const { size, blocks } = statSync(path);
     return { size, allocated: blocks * 512 };
   },
   syncDirectory(path) {
-    runtime.syncDirectory(path);
+    runtime.files.syncDirectory(path);
   },
   clock() {
     return Number(runtime.nowNs() / 1_000_000n) - Date.now();

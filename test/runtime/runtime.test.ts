@@ -20,7 +20,7 @@ function bytesOf(memory: WebAssembly.Memory): Uint8Array {
 
 function fileOf(bytes: number, name = 'tape'): string {
   const path = scratchFile(name);
-  runtime.preallocate(path, bytes);
+  runtime.files.preallocate(path, bytes);
   return path;
 }
 
@@ -251,14 +251,14 @@ describe('a mapped file', () => {
 describe('preallocate', () => {
   test('makes a file, grows it, never shortens it, and keeps what it holds', () => {
     const path = scratchFile('segment');
-    runtime.preallocate(path, 0);
+    runtime.files.preallocate(path, 0);
     expect(statSync(path).size).toBe(0);
-    runtime.preallocate(path, 10_000);
+    runtime.files.preallocate(path, 10_000);
     expectSame(readFileSync(path), Buffer.alloc(10_000));
     writeFileSync(path, 'hello');
-    runtime.preallocate(path, 20_000);
+    runtime.files.preallocate(path, 20_000);
     expectSame(readFileSync(path), Buffer.concat([Buffer.from('hello'), Buffer.alloc(19_995)]));
-    runtime.preallocate(path, 100);
+    runtime.files.preallocate(path, 100);
     expect(statSync(path).size).toBe(20_000);
   });
 
@@ -267,13 +267,13 @@ describe('preallocate', () => {
     writeFileSync(path, '');
     truncateSync(path, 1024 * KIB);
     expect(statSync(path).blocks).toBe(0);
-    runtime.preallocate(path, 3 * 1024 * KIB);
+    runtime.files.preallocate(path, 3 * 1024 * KIB);
     expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(3 * 1024 * KIB);
   });
 
   test('says which file could not be made', () => {
     const path = `${scratchFile('missing')}/segment`;
-    const error = errorOf(() => runtime.preallocate(path, 4096));
+    const error = errorOf(() => runtime.files.preallocate(path, 4096));
     expect(error).toMatchObject({ code: 'IO', path, message: expect.stringContaining('ENOENT') });
   });
 
@@ -282,7 +282,7 @@ describe('preallocate', () => {
   const tmpfs = statSync('/dev/shm', { throwIfNoEntry: false }) !== undefined && statfsSync('/dev/shm').type === TMPFS;
   test.skipIf(!tmpfs)('on a full disk says so and leaves everything as it was (skipped without a tmpfs)', () => {
     const path = `/dev/shm/ticktape-test-${process.pid}`;
-    const error = errorOf(() => runtime.preallocate(path, 2 ** 44));
+    const error = errorOf(() => runtime.files.preallocate(path, 2 ** 44));
     expect(error).toMatchObject({ code: 'DISK_FULL', path, message: expect.stringContaining('make room') });
     expect(statSync(path, { throwIfNoEntry: false })).toBeUndefined();
   });
@@ -290,8 +290,8 @@ describe('preallocate', () => {
 
 test('a directory is synced, and what keeps it from that is said', async () => {
   const path = scratchFile('missing');
-  runtime.syncDirectory(dirname(path));
-  expect(errorOf(() => runtime.syncDirectory(path))).toMatchObject({ code: 'IO', path });
+  runtime.files.syncDirectory(dirname(path));
+  expect(errorOf(() => runtime.files.syncDirectory(path))).toMatchObject({ code: 'IO', path });
   // Windows has no such thing; Deno's is the same system without FFI.
   const reply = await inChild('without-ffi', `syncDirectory=${path}`);
   expect(reply).toMatchObject(runtime.name === 'deno' ? { code: 'IO' } : { result: null });

@@ -437,7 +437,7 @@ describe('a segment that is being written', () => {
           return bytes;
         }
       }
-      const reader = new Hasty(file);
+      const reader = new Hasty(runtime.files, file);
       const found = [...reader.walk(PAGE, true)].map(({ header }) => header.sequence);
       reader.close();
       const all = of.map(({ header }) => header.sequence);

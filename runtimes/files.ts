@@ -1,0 +1,94 @@
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  fdatasyncSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  write,
+  writeSync,
+} from 'node:fs';
+import type { Files, OpenFile, OpenMode } from '../src/files.js';
+import { syncDirectory } from './sync-directory.js';
+
+const flags: Record<OpenMode, string> = { read: 'r', edit: 'r+', make: 'w+', new: 'wx+' };
+
+/** The system's files, through node:fs, which all three runtimes have. */
+export const systemFiles = (preallocate: Files['preallocate']): Files => ({
+  open: (path, mode) => new SystemFile(openSync(path, flags[mode])),
+  readFile: (path) => readFileSync(path),
+  exists: existsSync,
+  list: (directory) => readdirSync(directory),
+  makeDirectory: (path) => void mkdirSync(path, { recursive: true }),
+  rename: renameSync,
+  remove: (path) => rmSync(path, { force: true }),
+  realPath: (path) => realpathSync(path),
+  preallocate,
+  syncDirectory,
+});
+
+class SystemFile implements OpenFile {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  get bytes(): number {
+    return fstatSync(this.#fd).size;
+  }
+
+  read(into: Uint8Array, at: number): number {
+    let done = 0;
+    while (done < into.length) {
+      const got = readSync(this.#fd, into, done, into.length - done, at + done);
+      if (got === 0) break;
+      done += got;
+    }
+    return done;
+  }
+
+  write(from: Uint8Array, at: number): void {
+    for (let done = 0; done < from.length; ) {
+      done += writeSync(this.#fd, from, done, from.length - done, at + done);
+    }
+  }
+
+  writeAsync(from: Uint8Array, at: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const go = (done: number) => {
+        if (done >= from.length) return resolve();
+        write(this.#fd, from, done, from.length - done, at + done, (error, written) =>
+          error === null ? go(done + written) : reject(error),
+        );
+      };
+      go(0);
+    });
+  }
+
+  truncate(bytes: number): void {
+    ftruncateSync(this.#fd, bytes);
+  }
+
+  sync(): void {
+    fdatasyncSync(this.#fd);
+  }
+
+  syncAsync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error)));
+    });
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
