@@ -12,7 +12,7 @@ import { TapeBlocks } from './read/reader.js';
 import { TapeReader } from './read/tape-reader.js';
 import type { Mapper } from './runtime.js';
 import { describeKind, type Fields, type Schema } from './schema.js';
-import { Catalog } from './segment/catalog.js';
+import { Catalog, type CatalogSegment, isWrittenAfter } from './segment/catalog.js';
 import { DirectoryStorageNode } from './storage/directory.js';
 import { writeTapeFile } from './storage/identity.js';
 import { Replicator } from './storage/replicator.js';
@@ -102,6 +102,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     for (const directory of found.directories) makeDirectory(files, directory);
     const epoch = nextEpoch(found, catalog, plan.lanes);
     if (givenUp.length > 0) skipMissing(catalog, found, givenUp, options);
+    else skipUnread(catalog, found, options);
     const tapeFile = claimDirectories(
       files,
       found,
@@ -133,6 +134,9 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
       );
     }
     catalog.refresh(tapeId);
+    for (const { path: file, reason } of catalog.damaged) {
+      options.onWarning(`${file}: damaged (${reason}): of its blocks, those that could be found in it are read`);
+    }
 
     const map: MemoryMap = memoryMap(schema, {
       ...mapSizes,
@@ -193,7 +197,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
 /** A lane's name holds the epoch, and blocks hold that name: an epoch must never come back. */
 function nextEpoch({ tape, roster }: Survey, catalog: Catalog, lanes: readonly { epoch: number }[]): number {
   let last = Math.max(tape?.epoch ?? 0, roster?.epoch ?? 0);
-  for (const { header } of catalog.segments.values()) last = Math.max(last, header.epoch);
+  for (const segment of catalog.segments.values()) last = Math.max(last, segment.epoch);
   for (const { epoch } of lanes) last = Math.max(last, epoch);
   return last + 1;
 }
@@ -213,6 +217,25 @@ function skipMissing(
   onWarning(
     `${givenUp.map(({ path: directory }) => directory).join(', ')}: given up as lost, and with it ${lost} records` +
       (from < to ? ` and any that followed on sequence ${from}; sequences go on at ${to}` : ''),
+  );
+}
+
+/** A segment that can't be read may hold the last blocks, and be read again one day: their sequences are not given again. */
+function skipUnread(catalog: Catalog, { roster }: Survey, { onWarning }: ResolvedOptions): void {
+  const segments = [...catalog.segments.values()];
+  // A storage node gets blocks in their order: what lies before one that is known was not the last.
+  const isLast = ({ path: file, storage }: CatalogSegment) =>
+    !segments.some(
+      (other) => other.storage === storage && other.entries.length > 0 && isWrittenAfter(other.path, file),
+    );
+  const unread = segments.filter((segment) => segment.header === null && !segment.sealed && isLast(segment));
+  const from = catalog.nextSequence;
+  const to = roster?.nextSequence ?? from;
+  if (unread.length === 0 || from >= to) return;
+  catalog.skipped = [...catalog.skipped, { from, to }];
+  onWarning(
+    `${unread.map(({ path: file }) => file).join(', ')}: can't be read, and may hold records that followed on sequence ${from}; ` +
+      `sequences go on at ${to}`,
   );
 }
 
@@ -247,7 +270,7 @@ function checkSchema(schema: Schema, { tape, journal }: Survey): void {
 
 function checkSegmentSchemas(schema: Schema, catalog: Catalog): void {
   for (const { header, path: file } of catalog.segments.values()) {
-    if (header.fingerprint !== schema.fingerprint) throw mismatch(schema, header.schema, file);
+    if (header !== null && header.fingerprint !== schema.fingerprint) throw mismatch(schema, header.schema, file);
   }
 }
 
@@ -279,6 +302,6 @@ export function readSchema(storage: readonly string[]): Schema {
     found.directories.filter((directory) => files.exists(directory)),
   );
   catalog.refresh(found.tapeId);
-  for (const { header } of catalog.segments.values()) return header.schema;
+  for (const { header } of catalog.segments.values()) if (header !== null) return header.schema;
   throw new TapeError('NOT_FOUND', `${storage.join(', ')}: no tape there`, { path: storage[0] });
 }

@@ -2,6 +2,8 @@
 //
 //   case                     what is there                                          what is done
 //   segment-sealed           a footer                                               its blocks are believed
+//   segment-damaged          its header is damaged, or it can't be read             left as it is, for repair; without a footer its blocks
+//                                                                                   are looked for, and count where they are whole
 //   segment-open             no footer: its writer died                             its blocks are checked whole, then a footer closes it
 //   block-torn               in such a segment, a block that is not whole           not a copy; its space is cut off or stepped over
 //   block-too-few            a whole block on fewer storage nodes than it should    its bytes are put on others
@@ -15,7 +17,8 @@
 //   lane-nameless            a record whose symbol is not in the symbol table       as torn: a power cut took the table's page
 //   lane-unfinished          lane-*.tmp                                             removed: no record was ever in it
 //
-// Files that are not what they should be (magic, version, length, tape, schema, header checksum) stop it with an error.
+// Journal files that are not what they should be (magic, version, length, tape, schema, header checksum) stop it with an error, and so
+// do segments of another tape, of another schema or of a newer ticktape.
 import path from 'node:path';
 import {
   LANE_CAPACITY,
@@ -31,7 +34,7 @@ import { BlockDecoder, DamagedBlock } from '../block/decoder.js';
 import { firstEffort } from '../block/effort.js';
 import { BlockEncoder } from '../block/encoder.js';
 import type { BlockHeader, LaneRange } from '../block/header.js';
-import { assert } from '../errors.js';
+import { assert, TapeError } from '../errors.js';
 import type { Files } from '../files.js';
 import { Flusher } from '../flush/flusher.js';
 import { instantiateKernels, sharedMemory } from '../kernels.js';
@@ -39,7 +42,7 @@ import type { ResolvedOptions } from '../options.js';
 import { type Range, subtract } from '../ranges.js';
 import type { Zstd } from '../runtime.js';
 import type { PlacedField, Schema } from '../schema.js';
-import type { Catalog, CatalogBlock, CatalogSegment } from '../segment/catalog.js';
+import { type BlockCopy, type Catalog, type CatalogBlock, type CatalogSegment, holdersOf } from '../segment/catalog.js';
 import type { BlockEntry } from '../segment/footer.js';
 import { withSegment } from '../segment/reader.js';
 import { sealSegmentFile } from '../segment/writer.js';
@@ -91,6 +94,7 @@ interface FoundLane {
 /** Everything that is to be done, found out without changing anything. */
 export interface RecoveryPlan {
   lanes: FoundLane[];
+  /** Without a footer; those without a header too. */
   openSegments: CatalogSegment[];
   report: RecoveryReport;
 }
@@ -153,15 +157,17 @@ export async function recover(
   replicator: Replicator,
   epoch: number,
 ): Promise<RecoveryReport> {
-  const { files, catalog, journal, options } = input;
+  const { files, schema, catalog, journal, zstd, options } = input;
+  const decoder = new BlockDecoder(schema, zstd);
   for (const block of blocksOf(catalog, openSegments)) {
-    const have = new Set(block.copies.map(({ storage }) => storage));
-    if (have.size >= options.redundancy) continue;
-    await copyBlock(files, block, replicator, [...have]);
-    report.copiesMade += options.redundancy - have.size;
+    const holders = holdersOf(block);
+    if (holders.size >= options.redundancy) continue;
+    const copied = await copyBlock(files, decoder, block, replicator, [...holders]);
+    if (copied) report.copiesMade += options.redundancy - holders.size;
   }
   if (lanes.length > 0) await sealLanes(input, lanes, replicator, epoch, report);
   for (const { path: file, entries, header } of openSegments) {
+    if (header === null) continue;
     const end = entries.reduce(
       (last, { offset, blockBytes }) => Math.max(last, offset + blockBytes),
       header.headerBytes,
@@ -177,14 +183,32 @@ export async function recover(
   return report;
 }
 
-async function copyBlock(files: Files, block: CatalogBlock, replicator: Replicator, have: number[]): Promise<void> {
-  const [{ path: file, offset }] = block.copies;
-  const { header, bytes } = withSegment(files, file, (reader) => ({
-    header: reader.blockHeader(offset),
-    bytes: reader.read(offset, block.blockBytes),
+/** Puts a good copy of the block on storage nodes that don't `have` it. `false`: there is none any more. */
+async function copyBlock(
+  files: Files,
+  decoder: BlockDecoder,
+  block: CatalogBlock,
+  replicator: Replicator,
+  have: number[],
+): Promise<boolean> {
+  // Copies in sealed segments were believed so far.
+  const isGood = ({ path: file, offset }: BlockCopy): boolean => {
+    try {
+      return isWhole(files, decoder, file, { ...block, offset });
+    } catch (error) {
+      if (error instanceof TapeError) return false;
+      throw error;
+    }
+  };
+  const copy = block.copies.find(isGood);
+  if (copy === undefined) return false;
+  const { header, bytes } = withSegment(files, copy.path, (reader) => ({
+    header: reader.blockHeader(copy.offset),
+    bytes: reader.read(copy.offset, block.blockBytes),
   }));
   assert(typeof header !== 'string', 'a block that was checked whole has a header');
   await replicator.write(header, bytes, true, have);
+  return true;
 }
 
 /** Makes blocks of the records that are in lanes only, by the same code that drains live ones. */
@@ -291,10 +315,14 @@ function heldRanges(files: Files, catalog: Catalog, lanes: readonly FoundLane[])
   return held;
 }
 
-function headerOf(files: Files, { copies }: CatalogBlock): BlockHeader | null {
+function headerOf(files: Files, { copies, headerChecksum }: CatalogBlock): BlockHeader | null {
   for (const copy of copies) {
-    const header = withSegment(files, copy.path, (reader) => reader.blockHeader(copy.offset));
-    if (typeof header !== 'string') return header;
+    try {
+      const header = withSegment(files, copy.path, (reader) => reader.blockHeader(copy.offset));
+      if (typeof header !== 'string' && header.checksum === headerChecksum) return header;
+    } catch (error) {
+      if (!(error instanceof TapeError)) throw error;
+    }
   }
   return null;
 }

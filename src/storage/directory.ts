@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { BlockHeader } from '../block/header.js';
 import type { Runtime } from '../runtime.js';
 import type { Schema } from '../schema.js';
-import { listSegments, segmentName, segmentNumber } from '../segment/catalog.js';
+import { lastSegmentNumber, segmentName } from '../segment/catalog.js';
 import { SegmentWriter, syncFile } from '../segment/writer.js';
 import type { StorageNode } from './storage-node.js';
 
@@ -31,8 +31,7 @@ export class DirectoryStorageNode implements StorageNode {
     this.name = directory;
     this.#runtime = runtime;
     this.#options = options;
-    const last = listSegments(runtime.files, directory).at(-1);
-    this.#nextNumber = last === undefined ? 1 : segmentNumber(last) + 1;
+    this.#nextNumber = lastSegmentNumber(runtime.files, directory) + 1;
   }
 
   async append(header: BlockHeader, bytes: Uint8Array): Promise<void> {

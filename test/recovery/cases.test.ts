@@ -61,7 +61,7 @@ async function recoverAll(root: string, ...lanes: number[][]) {
 
 /** Where the blocks of a segment lie. */
 const blocksIn = (file: string) =>
-  withReader(file, (reader) => [...reader.walk(reader.header.headerBytes, true)]).map(({ offset, header }) => ({
+  withReader(file, (reader) => [...reader.walk(4096, true)]).map(({ offset, header }) => ({
     offset,
     end: offset + header.blockBytes,
     firstChunk: offset + header.chunks[0].offset,
