@@ -1,0 +1,206 @@
+// Walks through every state that a model can come into, breadth first, so that the first way found to a broken one is a shortest.
+
+/** A state is a fixed number of bytes. */
+export interface Model {
+  readonly bytes: number;
+  /** Fills in the one state that all begins in. */
+  begin(state: Uint8Array): void;
+  /** Asks `fork` for a copy of `state` for each step that may come next, and changes it to what the step leads to. */
+  expand(state: Uint8Array, fork: Fork): void;
+  /** The property that `state` breaks, or null. */
+  broken(state: Uint8Array): string | null;
+  /** Nobody is in the middle of anything. From every state there must be a way to such a one. */
+  isAtRest(state: Uint8Array): boolean;
+  describe(state: Uint8Array): string;
+}
+
+/** A copy of the state being expanded, until the next call. `chance`: the step may as well never come, so nobody may rely on it. */
+export type Fork = (step: string, chance?: boolean) => Uint8Array;
+
+export interface Found {
+  states: number;
+  transitions: number;
+  /** Steps of the longest of the shortest ways to a state. */
+  depth: number;
+  violation: { property: string; trace: string[] } | null;
+}
+
+export const STUCK = 'someone waits, and nothing will wake them';
+
+/** @throws Error where there are more than `most` states */
+export function explore(model: Model, most = 4_000_000): Found {
+  const states = new States(model.bytes);
+  const parents: number[] = [];
+  const steps: string[] = [];
+  const depths: number[] = [];
+  const sure = new Edges();
+  const current = new Uint8Array(model.bytes);
+  const next = new Uint8Array(model.bytes);
+  let transitions = 0;
+  let from = -1;
+  let step = '';
+  let isChance = false;
+  let broken: { at: number; property: string } | null = null;
+
+  /** Takes in what became of the last copy that was asked for. */
+  const take = () => {
+    if (step === '' || broken !== null) return;
+    transitions++;
+    const before = states.count;
+    const at = states.add(next);
+    if (!isChance && from >= 0) sure.add(from, at);
+    if (at < before) return;
+    parents.push(from);
+    steps.push(step);
+    depths.push(from < 0 ? 0 : depths[from] + 1);
+    const property = model.broken(next);
+    if (property !== null) broken = { at, property };
+  };
+  const fork: Fork = (named, chance = false) => {
+    take();
+    step = named;
+    isChance = chance;
+    next.set(current);
+    return next;
+  };
+
+  model.begin(next);
+  step = '(begin)';
+  take();
+  for (from = 0; from < states.count && broken === null; from++) {
+    if (states.count > most) throw new Error(`more than ${most} states: make the model smaller`);
+    states.read(from, current);
+    step = '';
+    model.expand(current, fork);
+    take();
+  }
+  if (broken === null) {
+    const resting: number[] = [];
+    for (let at = 0; at < states.count; at++) {
+      states.read(at, current);
+      if (model.isAtRest(current)) resting.push(at);
+    }
+    const at = sure.firstThatCannotReach(resting, states.count);
+    if (at >= 0) broken = { at, property: STUCK };
+  }
+  const trace = (at: number): string[] => {
+    const lines: string[] = [];
+    for (; at >= 0; at = parents[at]) {
+      states.read(at, current);
+      lines.unshift(`${steps[at].padEnd(48)} ${model.describe(current)}`);
+    }
+    return lines;
+  };
+  const violation = broken as { at: number; property: string } | null;
+  return {
+    states: states.count,
+    transitions,
+    depth: depths.at(-1)!,
+    violation: violation && { property: violation.property, trace: trace(violation.at) },
+  };
+}
+
+/** The steps between states that are sure to come if nothing else does. */
+class Edges {
+  #count = 0;
+  #ends = new Int32Array(1 << 16);
+
+  add(from: number, to: number): void {
+    if (this.#count === this.#ends.length) {
+      const larger = new Int32Array(this.#ends.length * 2);
+      larger.set(this.#ends);
+      this.#ends = larger;
+    }
+    this.#ends[this.#count++] = from;
+    this.#ends[this.#count++] = to;
+  }
+
+  /** A first state from which no steps lead to one of `goals`; of these rather one where nothing happens any more; or -1. */
+  firstThatCannotReach(goals: readonly number[], states: number): number {
+    // By where they lead to: those to state i are sources[starts[i]] to sources[starts[i + 1]].
+    const starts = new Int32Array(states + 2);
+    const goesOn = new Uint8Array(states);
+    for (let i = 0; i < this.#count; i += 2) {
+      starts[this.#ends[i + 1] + 2]++;
+      goesOn[this.#ends[i]] = 1;
+    }
+    for (let i = 2; i < starts.length; i++) starts[i] += starts[i - 1];
+    const sources = new Int32Array(this.#count / 2);
+    for (let i = 0; i < this.#count; i += 2) sources[starts[this.#ends[i + 1] + 1]++] = this.#ends[i];
+
+    const reaches = new Uint8Array(states);
+    const todo = [...goals];
+    for (const goal of goals) reaches[goal] = 1;
+    for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+      for (let i = starts[at]; i < starts[at + 1]; i++) {
+        if (reaches[sources[i]] === 1) continue;
+        reaches[sources[i]] = 1;
+        todo.push(sources[i]);
+      }
+    }
+    const stuck = reaches.findIndex((does, at) => does === 0 && goesOn[at] === 0);
+    return stuck >= 0 ? stuck : reaches.indexOf(0);
+  }
+}
+
+/** States in the order in which they were found, each once. */
+class States {
+  count = 0;
+  readonly #bytes: number;
+  #kept: Uint8Array;
+  /** Open addressing: a state's number plus one, at its hash. */
+  #table = new Int32Array(1 << 16);
+
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+    this.#kept = new Uint8Array(bytes << 14);
+  }
+
+  /** The number of a state; a new one's is what the count was. */
+  add(state: Uint8Array): number {
+    const mask = this.#table.length - 1;
+    let slot = hash(state, 0, this.#bytes) & mask;
+    for (; this.#table[slot] !== 0; slot = (slot + 1) & mask) {
+      if (this.#equals(this.#table[slot] - 1, state)) return this.#table[slot] - 1;
+    }
+    if ((this.count + 1) * this.#bytes > this.#kept.length) {
+      const larger = new Uint8Array(this.#kept.length * 2);
+      larger.set(this.#kept);
+      this.#kept = larger;
+    }
+    this.#kept.set(state, this.count * this.#bytes);
+    this.#table[slot] = this.count + 1;
+    if (++this.count * 2 > this.#table.length) this.#grow();
+    return this.count - 1;
+  }
+
+  read(number: number, into: Uint8Array): void {
+    const at = number * this.#bytes;
+    for (let i = 0; i < this.#bytes; i++) into[i] = this.#kept[at + i];
+  }
+
+  #equals(number: number, state: Uint8Array): boolean {
+    const at = number * this.#bytes;
+    for (let i = 0; i < this.#bytes; i++) if (this.#kept[at + i] !== state[i]) return false;
+    return true;
+  }
+
+  #grow(): void {
+    const table = new Int32Array(this.#table.length * 2);
+    const mask = table.length - 1;
+    for (let number = 0; number < this.count; number++) {
+      let slot = hash(this.#kept, number * this.#bytes, this.#bytes) & mask;
+      while (table[slot] !== 0) slot = (slot + 1) & mask;
+      table[slot] = number + 1;
+    }
+    this.#table = table;
+  }
+}
+
+function hash(bytes: Uint8Array, at: number, length: number): number {
+  let sum = 0;
+  for (let i = 0; i < length; i++) sum = Math.imul(sum ^ bytes[at + i], 0x01000193) + i;
+  sum ^= sum >>> 15;
+  sum = Math.imul(sum, 0x2c1b3c6d);
+  return sum ^ (sum >>> 13);
+}
