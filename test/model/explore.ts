@@ -22,6 +22,8 @@ export interface Found {
   transitions: number;
   /** Steps of the longest of the shortest ways to a state. */
   depth: number;
+  /** Names of all steps that were taken. */
+  steps: ReadonlySet<string>;
   violation: { property: string; trace: string[] } | null;
 }
 
@@ -33,6 +35,7 @@ export function explore(model: Model, most = 4_000_000): Found {
   const parents: number[] = [];
   const steps: string[] = [];
   const depths: number[] = [];
+  const taken = new Set<string>();
   const sure = new Edges();
   const current = new Uint8Array(model.bytes);
   const next = new Uint8Array(model.bytes);
@@ -46,6 +49,7 @@ export function explore(model: Model, most = 4_000_000): Found {
   const take = () => {
     if (step === '' || broken !== null) return;
     transitions++;
+    taken.add(step);
     const before = states.count;
     const at = states.add(next);
     if (!isChance && from >= 0) sure.add(from, at);
@@ -96,6 +100,7 @@ export function explore(model: Model, most = 4_000_000): Found {
     states: states.count,
     transitions,
     depth: depths.at(-1)!,
+    steps: taken,
     violation: violation && { property: violation.property, trace: trace(violation.at) },
   };
 }

@@ -41,7 +41,7 @@ const FROM = field();
 /** The cursor of the drain under way, and its limit. */
 const CURSOR = field();
 const LIMIT = field();
-const ROWS = field();
+export const ROWS = field();
 /** What the closer has done, of C. */
 const CLOSER = field();
 /** `tail`, of a closer that reads it early. */
@@ -55,7 +55,7 @@ const DEATHS = field();
 const POWER_CUTS = field();
 /** A bit a record: acknowledged as on disk. */
 const ON_DISK = field();
-export const BLOCKS = field();
+const BLOCKS = field();
 const READER = field();
 const READ_AT = field();
 const READ_LIMIT = field();
@@ -96,10 +96,11 @@ const P = {
   asleep: 17,
   clearWaiting: 18,
   left: 19,
-  // Of weakened protocols.
-  checksumLate: 20,
-  publishLate: 21,
-  closingStateLate: 22,
+  // Of mended protocols.
+  sealOwn: 20,
+  // Of weakened ones.
+  checksumLate: 21,
+  publishLate: 22,
   setWaitingLate: 23,
 };
 
@@ -121,7 +122,7 @@ const F = {
   storeHeadLate: 12,
 };
 
-const C = { open: 0, closing: 1, failed: 2, closed: 3, readTail: 4, sealEarly: 5 };
+const C = { open: 0, closing: 1, failed: 2, closed: 3, readTail: 4, sealEarly: 5, sealing: 6, sealed: 7 };
 const R = { none: 0, due: 1, planned: 2, sealing: 3, done: 4 };
 
 /** What an append came to. */
@@ -130,6 +131,7 @@ export const ANSWERED_CLOSED = 2;
 export const ANSWERED_FAILED = 3;
 export const DROPPED = 4;
 export const TOO_LARGE = 5;
+export const BAD_VALUE = 6;
 
 /** What a block has instead of a record that nobody appended. */
 const NOBODYS = 255;
@@ -144,6 +146,7 @@ export const PROPERTIES = {
   twice: 'no record is on the tape twice',
   invented: 'nothing is on the tape that was not appended',
   misordered: 'records are on the tape in the order in which they were appended',
+  holes: 'sequences have no hole',
   refused: 'what append threw for is not on the tape',
   copies: 'after recovery each block is on R storage nodes',
   misread: 'a reader takes only what was published where it reads',
@@ -169,7 +172,6 @@ export const WEAKNESSES = [
   'recovery removes the lane first',
   'head moves before copies are synced',
   'taking back leaves the checksum',
-  'sealedAt is looked at before the state',
   'notified before head moves',
   'waiting is set after head was looked at',
   'reader does not check what it copied',
@@ -184,6 +186,10 @@ export const MENDS = [
   'producer clears waiting',
   // `#takeBack` compares with `drained`: what was drained may be in a block.
   'take back what is not drained only',
+  // And it does so by sealing the lane there, if nobody has (compareExchange); as `Tape.close` does before it says that it failed.
+  'taking back seals the lane',
+  // Segments of the session before are synced (sealSegmentFile) before blocks of what only lanes held follow on them.
+  'recovery syncs old segments first',
 ] as const;
 export type Mend = (typeof MENDS)[number];
 
@@ -200,6 +206,8 @@ export interface Setup {
   maxRows?: number;
   maxBlocks?: number;
   onFull?: 'wait' | 'drop';
+  /** Any record may have a value that `encode` finds its field can't hold. */
+  refuses?: boolean;
   /** WAIT_MS: who sleeps also wakes by itself. */
   timeouts?: boolean;
   /** The tape may be closed. */
@@ -210,9 +218,11 @@ export interface Setup {
   reopens?: boolean;
   /** How often the process may die, recovery's included. */
   deaths?: number;
-  /** How often the power may fail. Copies are then synced before `head` moves. */
+  /** How often the power may fail. */
   powerCuts?: number;
-  /** Pages of the ring; the header is another. */
+  /** 'disk': where the power may fail, copies are synced before `head` moves. */
+  durability?: 'disk' | 'process';
+  /** Pages of the ring. The header is two: `tail` lies in another sector than `head` and `sealedAt`. */
   ringPages?: number;
   /** Somebody reads the lane meanwhile. */
   reads?: boolean;
@@ -227,10 +237,10 @@ export class LaneModel implements Model {
   readonly #setup: Required<Setup>;
   readonly #is: Record<Weakness | Mend, boolean>;
   /** Where in a state each begins. */
-  readonly ring: number;
+  readonly #ring: number;
   readonly answers: number;
   readonly #published: number;
-  readonly #rows: number;
+  readonly rows: number;
   readonly #blocks: number;
   readonly #blockBytes: number;
   readonly #runs: number;
@@ -246,12 +256,14 @@ export class LaneModel implements Model {
       maxRows: 2,
       maxBlocks: sizes.length,
       onFull: 'wait',
+      refuses: false,
       timeouts: true,
       closes: false,
       fails: false,
       reopens: false,
       deaths: 0,
       powerCuts: 0,
+      durability: 'disk',
       ringPages: 1,
       reads: false,
       changes: [],
@@ -265,11 +277,11 @@ export class LaneModel implements Model {
       end += bytes;
       return end - bytes;
     };
-    this.ring = take(capacity);
+    this.#ring = take(capacity);
     this.answers = take(sizes.length + 1);
     this.#published = take(reads ? sizes.length + 1 : 0);
-    this.#rows = take(maxRows);
-    this.#blockBytes = 4 + maxRows;
+    this.rows = take(maxRows);
+    this.#blockBytes = 5 + maxRows;
     this.#blocks = take(maxBlocks * this.#blockBytes);
     this.#runBytes = 2 + maxRows;
     this.#runs = take(MOST_RUNS * this.#runBytes);
@@ -299,7 +311,7 @@ export class LaneModel implements Model {
   // ---- the producer -----------------------------------------------------------------------------------------------------------------
 
   #producer(s: Uint8Array, fork: Fork): void {
-    const { sizes, onFull, timeouts } = this.#setup;
+    const { sizes, onFull, refuses, timeouts } = this.#setup;
     const is = this.#is;
     switch (s[PRODUCER]) {
       case P.idle:
@@ -307,8 +319,14 @@ export class LaneModel implements Model {
         return;
       case P.again:
         return this.#append(s, fork, s[RECORD]);
-      case P.store:
+      case P.store: {
+        if (refuses && !this.#storeOf(s, s[RECORD]).padding) {
+          const n = fork('producer: encode: REFUSED', true);
+          n[STORED] = 0;
+          this.#answer(n, BAD_VALUE);
+        }
         return this.#storeNext(fork(`producer: encode: store ${this.#nextStore(s)}`));
+      }
 
       // lane.ts, publish.
       case P.publish: {
@@ -346,20 +364,9 @@ export class LaneModel implements Model {
 
       // appender.ts, #closing.
       case P.closingState: {
-        if (is['sealedAt is looked at before the state']) {
-          const n = fork('producer: #closing: load sealedAt');
-          if (n[SEALED_AT] !== NEVER) this.#answerBySeal(n);
-          else n[PRODUCER] = P.closingStateLate;
-          return;
-        }
         const n = fork('producer: #closing: load state');
         n[SAW] = n[TAPE] === FAILED ? 1 : 0;
         n[PRODUCER] = P.closingSealedAt;
-        return;
-      }
-      case P.closingStateLate: {
-        const n = fork('producer: #closing: load state');
-        n[PRODUCER] = n[TAPE] === FAILED ? P.takeBack : P.closingWait;
         return;
       }
       case P.closingSealedAt: {
@@ -380,10 +387,19 @@ export class LaneModel implements Model {
 
       // appender.ts, #takeBack.
       case P.takeBack: {
-        const mended = is['take back what is not drained only'];
+        const seals = is['taking back seals the lane'];
+        const mended = seals || is['take back what is not drained only'];
         const n = fork(`producer: #takeBack: load ${mended ? 'drained' : 'head'}`);
         if (n[mended ? DRAINED : HEAD] > this.#position(n)) this.#answer(n, RETURNED);
+        else if (seals) n[PRODUCER] = P.sealOwn;
         else n[PRODUCER] = is['taking back leaves the checksum'] ? P.unpublish : P.voidChecksum;
+        return;
+      }
+      case P.sealOwn: {
+        const n = fork('producer: #takeBack: compareExchange sealedAt');
+        if (n[SEALED_AT] !== NEVER) return this.#answerBySeal(n);
+        n[SEALED_AT] = this.#position(n);
+        this.#answer(n, ANSWERED_FAILED);
         return;
       }
       case P.voidChecksum: {
@@ -567,7 +583,7 @@ export class LaneModel implements Model {
   // ---- the flusher --------------------------------------------------------------------------------------------------------------------
 
   #flusher(s: Uint8Array, fork: Fork): void {
-    const { maxRows, powerCuts } = this.#setup;
+    const { maxRows, powerCuts, durability } = this.#setup;
     const is = this.#is;
     const wakes = is['producer clears waiting'] ? F.notify : F.clearWaiting;
     switch (s[FLUSHER]) {
@@ -580,7 +596,7 @@ export class LaneModel implements Model {
         const position = n[CURSOR];
         const record = this.words.of[n[this.#at(position + 1)]];
         if (!this.#isWhole(n, position)) return this.#break(n, 'damaged');
-        n[this.#rows + n[ROWS]++] = record;
+        n[this.rows + n[ROWS]++] = record;
         n[CURSOR] += this.#size(record);
         if (!this.#settle(n)) return this.#break(n, 'damaged');
         if (n[CURSOR] === n[LIMIT] || n[ROWS] === maxRows) n[FLUSHER] = F.storeDrained;
@@ -605,11 +621,11 @@ export class LaneModel implements Model {
           if (copy > 0) stored++;
           if (copy === 2) synced++;
           if (copy === 0) fork(`flusher: append to node ${node}`)[block + 2 + node] = powerCuts > 0 ? 1 : 2;
-          if (copy === 1) fork(`flusher: sync node ${node}`)[block + 2 + node] = 2;
+          if (copy === 1 && durability === 'disk') fork(`flusher: sync node ${node}`)[block + 2 + node] = 2;
         }
         const enough =
           synced === 2 ||
-          (stored === 2 && is['head moves before copies are synced']) ||
+          (stored === 2 && (durability === 'process' || is['head moves before copies are synced'])) ||
           (stored === 1 && is['head moves after the first copy']);
         if (!enough) return;
         if (is['notified before head moves']) {
@@ -683,8 +699,8 @@ export class LaneModel implements Model {
     }
     if (s[ROWS] > 0) {
       const n = fork('flusher: seal');
-      this.#addBlock(n, n[FROM], n[DRAINED], this.#rows, n[ROWS]);
-      n.fill(0, this.#rows, this.#rows + maxRows);
+      this.#addBlock(n, n[FROM], n[DRAINED], this.rows, n[ROWS]);
+      n.fill(0, this.rows, this.rows + maxRows);
       n[ROWS] = 0;
       n[FROM] = 0;
       n[FLUSHER] = F.replicate;
@@ -709,9 +725,9 @@ export class LaneModel implements Model {
     const block = this.#block(n[BLOCKS] - 1);
     n[HEAD] = n[block + 1];
     // What `flush()` resolves for.
-    if (this.#setup.powerCuts === 0) return;
+    if (this.#setup.powerCuts === 0 || this.#setup.durability === 'process') return;
     for (let i = 0; i < this.#setup.maxRows; i++) {
-      const record = n[block + 4 + i];
+      const record = n[block + 5 + i];
       if (record !== 0) n[ON_DISK] |= 1 << (record - 1);
     }
   }
@@ -766,21 +782,39 @@ export class LaneModel implements Model {
           n[LANE_GONE] = 1;
           n[CLOSER] = C.closed;
         } else if (s[FLUSHER] === F.lost) {
-          const n = fork('closer: #close: store state FAILED, unlock');
-          n[TAPE] = FAILED;
-          n[CLOSER] = C.failed;
+          if (this.#is['taking back seals the lane']) {
+            const n = fork('closer: #close: load tail');
+            n[EARLY_TAIL] = n[TAIL];
+            n[CLOSER] = C.sealing;
+          } else this.#fail(fork);
         }
         return;
       }
+      case C.sealing: {
+        const n = fork('closer: #close: compareExchange sealedAt, notify');
+        if (n[SEALED_AT] === NEVER) n[SEALED_AT] = n[EARLY_TAIL];
+        n[EARLY_TAIL] = 0;
+        if (n[PRODUCER] === P.closingAsleep) n[PRODUCER] = P.closingState;
+        n[CLOSER] = C.sealed;
+        return;
+      }
+      case C.sealed:
+        return this.#fail(fork);
       case C.failed:
         if (reopens && s[RECOVERY] === R.none) fork('closer: openTape', true)[RECOVERY] = R.due;
     }
   }
 
+  #fail(fork: Fork): void {
+    const n = fork('closer: #close: store state FAILED, unlock');
+    n[TAPE] = FAILED;
+    n[CLOSER] = C.failed;
+  }
+
   /** A block of which no storage node has a copy was never more than in memory. */
   #forgetFlusher(n: Uint8Array): void {
     for (const at of [FROM, CURSOR, LIMIT, ROWS]) n[at] = 0;
-    n.fill(0, this.#rows, this.#rows + this.#setup.maxRows);
+    n.fill(0, this.rows, this.rows + this.#setup.maxRows);
     this.#forgetLostBlocks(n);
   }
 
@@ -841,11 +875,11 @@ export class LaneModel implements Model {
     n[READ_WORDS]++;
     if (next !== 0) return;
     if (isPadding) {
-      const whole = n[this.#copied] === this.words.word(PADDING_CHECKSUM, of, this.#summed(position));
+      const whole = n[this.#copied] === this.words.known(PADDING_CHECKSUM, of, this.#summed(position));
       return this.#readOn(n, whole || this.#is['reader does not check what it copied'] ? size : -1);
     }
-    let whole = n[this.#copied] === this.#checksum(of, position);
-    for (let word = 2; word < size; word++) whole &&= n[this.#copied + word] === this.words.word(VALUE, of);
+    let whole = n[this.#copied] === this.words.known(CHECKSUM, of, this.#summed(position));
+    for (let word = 2; word < size; word++) whole &&= n[this.#copied + word] === this.words.known(VALUE, of);
     if (!whole && !this.#is['reader does not check what it copied']) return this.#readOn(n, -1);
     if (!whole || n[this.#published + of] !== position) this.#break(n, 'misread');
     this.#readOn(n, size);
@@ -886,7 +920,18 @@ export class LaneModel implements Model {
         // recovery.ts, copyBlock.
         for (let i = 0; i < s[BLOCKS]; i++) {
           const block = this.#block(i);
-          if (s[block + 2] === 0 || s[block + 3] === 0) return store('copyBlock', block);
+          for (let node = 0; node < 2; node++) {
+            // Written and synced: between the two it is as before or as after.
+            if (s[block + 2 + node] === 0) {
+              fork(`recovery: copyBlock to node ${node}`)[block + 2 + node] = 2;
+              return;
+            }
+          }
+        }
+        // recovery.ts, sealSegmentFile: what the session before had not synced.
+        const unsynced = this.#unsyncedBlock(s);
+        if (unsynced >= 0 && (s[RUNS] === 0 || this.#is['recovery syncs old segments first'])) {
+          return store('sealSegmentFile', unsynced);
         }
         // recovery.ts, sealLanes.
         if (s[RUNS] > 0) {
@@ -898,11 +943,6 @@ export class LaneModel implements Model {
           n[RUNS]--;
           n[RECOVERY] = R.sealing;
           return;
-        }
-        // recovery.ts, sealSegmentFile: what the session before had not synced.
-        for (let i = 0; i < s[BLOCKS]; i++) {
-          const block = this.#block(i);
-          if (s[block + 2] === 1 || s[block + 3] === 1) return store('sealSegmentFile', block);
         }
         const n = fork('recovery: remove the lane');
         n[LANE_GONE] = 1;
@@ -916,6 +956,14 @@ export class LaneModel implements Model {
         } else store('sealLanes', block);
       }
     }
+  }
+
+  #unsyncedBlock(s: Uint8Array): number {
+    for (let i = 0; i < s[BLOCKS]; i++) {
+      const block = this.#block(i);
+      if (s[block + 2] === 1 || s[block + 3] === 1) return block;
+    }
+    return -1;
   }
 
   /** Finds the runs of records that are in the lane only, cut into blocks. */
@@ -997,18 +1045,18 @@ export class LaneModel implements Model {
     if (powerCuts === 0) return;
     // The system writes back any page at any time. What it writes of a page last is all that counts: once for each is enough.
     if (s[ALIVE] === 1 && s[LANE_GONE] === 0) {
-      for (let page = 0; page <= ringPages; page++) {
+      for (let page = 0; page < 2 + ringPages; page++) {
         if ((s[WRITTEN_BACK] & (1 << page)) !== 0) continue;
-        const n = fork(`page ${page} is written back`, true);
+        const n = fork(`${page < 2 ? ['tail', 'head, sealedAt'][page] : `page ${page - 2} of the ring`} is written back`, true);
         n[WRITTEN_BACK] |= 1 << page;
-        if (page === 0) {
+        if (page === 0) n[DISK_TAIL] = n[TAIL];
+        else if (page === 1) {
           n[DISK_HEAD] = n[HEAD];
-          n[DISK_TAIL] = n[TAIL];
           n[DISK_SEALED_AT] = n[SEALED_AT];
         } else {
-          const start = Math.floor(((page - 1) * capacity) / ringPages);
-          const end = Math.floor((page * capacity) / ringPages);
-          n.copyWithin(this.#disk + start, this.ring + start, this.ring + end);
+          const start = Math.floor(((page - 2) * capacity) / ringPages);
+          const end = Math.floor(((page - 1) * capacity) / ringPages);
+          n.copyWithin(this.#disk + start, this.#ring + start, this.#ring + end);
         }
       }
     }
@@ -1025,7 +1073,7 @@ export class LaneModel implements Model {
         n[HEAD] = n[DISK_HEAD];
         n[TAIL] = n[DISK_TAIL];
         n[SEALED_AT] = n[DISK_SEALED_AT];
-        n.copyWithin(this.ring, this.#disk, this.#disk + capacity);
+        n.copyWithin(this.#ring, this.#disk, this.#disk + capacity);
         n.fill(0, this.#disk, this.#disk + capacity);
         for (const at of [DISK_HEAD, DISK_TAIL, DISK_SEALED_AT, WRITTEN_BACK]) n[at] = 0;
       }
@@ -1050,7 +1098,7 @@ export class LaneModel implements Model {
   // ---- the ring -------------------------------------------------------------------------------------------------------------------------
 
   #at(position: number): number {
-    return this.ring + (position % this.#setup.capacity);
+    return this.#ring + (position % this.#setup.capacity);
   }
 
   #size(record: number): number {
@@ -1079,7 +1127,7 @@ export class LaneModel implements Model {
       return size > rest || size > limit - position || size < smallest ? 0 : size;
     }
     if (kind !== PADDING_HEADER || of !== rest || of > limit - position) return 0;
-    return s[this.#at(position)] === this.words.word(PADDING_CHECKSUM, of, this.#summed(position)) ? -of : 0;
+    return s[this.#at(position)] === this.words.known(PADDING_CHECKSUM, of, this.#summed(position)) ? -of : 0;
   }
 
   /** lane.ts, probe. */
@@ -1091,13 +1139,13 @@ export class LaneModel implements Model {
   /** Whether the checksum of what has the header of a record is right. */
   #isWhole(s: Uint8Array, position: number): boolean {
     const record = this.words.of[s[this.#at(position + 1)]];
-    if (s[this.#at(position)] !== this.#checksum(record, position)) return false;
-    const value = this.words.word(VALUE, record);
+    if (s[this.#at(position)] !== this.words.known(CHECKSUM, record, this.#summed(position))) return false;
+    const value = this.words.known(VALUE, record);
     for (let word = 2; word < this.#size(record); word++) if (s[this.#at(position + word)] !== value) return false;
     return true;
   }
 
-  // ---- blocks: from, to, a copy on each of two storage nodes (0 none, 1 written, 2 synced), records -----------------------------------
+  // ---- blocks: from, to, a copy on each of two storage nodes (0 none, 1 written, 2 synced), first sequence, records ----------------------
 
   #block(index: number): number {
     return this.#blocks + index * this.#blockBytes;
@@ -1105,10 +1153,20 @@ export class LaneModel implements Model {
 
   #addBlock(n: Uint8Array, from: number, to: number, records: number, count: number): void {
     if (n[BLOCKS] === this.#setup.maxBlocks) throw new Error('more blocks than the model has room for');
+    // catalog.ts, nextSequence.
+    const last = this.#block(n[BLOCKS] - 1);
+    const sequence = n[BLOCKS] === 0 ? 0 : n[last + 4] + this.#count(n, last);
     const block = this.#block(n[BLOCKS]++);
     n[block] = from;
     n[block + 1] = to;
-    n.copyWithin(block + 4, records, records + count);
+    n[block + 4] = sequence;
+    n.copyWithin(block + 5, records, records + count);
+  }
+
+  #count(s: Uint8Array, block: number): number {
+    let count = 0;
+    while (count < this.#setup.maxRows && s[block + 5 + count] !== 0) count++;
+    return count;
   }
 
   /** The position before which all is on both storage nodes. */
@@ -1145,11 +1203,15 @@ export class LaneModel implements Model {
     if (s[RECOVERY] !== R.done && s[CLOSER] !== C.closed) return null;
     let last = 0;
     let seen = 0;
+    let next = 0;
+    let holes = false;
     for (let i = 0; i < s[BLOCKS]; i++) {
       const block = this.#block(i);
       if (s[block + 2] === 0 || s[block + 3] === 0) return 'copies';
+      if (s[block + 4] !== next) holes = true;
+      next = s[block + 4] + this.#count(s, block);
       for (let row = 0; row < maxRows; row++) {
-        const record = s[block + 4 + row];
+        const record = s[block + 5 + row];
         if (record === 0) continue;
         if (record === NOBODYS) return 'invented';
         if ((seen & (1 << record)) !== 0) return 'twice';
@@ -1166,7 +1228,7 @@ export class LaneModel implements Model {
       if (answer === RETURNED && s[POWER_CUTS] === 0) return 'lost';
       if ((s[ON_DISK] & (1 << (record - 1))) !== 0) return 'lostOnDisk';
     }
-    return null;
+    return holes ? 'holes' : null;
   }
 
   isAtRest(s: Uint8Array): boolean {
@@ -1182,13 +1244,13 @@ export class LaneModel implements Model {
 
   describe(s: Uint8Array): string {
     const { sizes, capacity } = this.#setup;
-    const ring = [...s.subarray(this.ring, this.ring + capacity)].map((word) => this.words.describe(word)).join(' ');
+    const ring = [...s.subarray(this.#ring, this.#ring + capacity)].map((word) => this.words.describe(word)).join(' ');
     const blocks = Array.from({ length: s[BLOCKS] }, (_, i) => {
       const block = this.#block(i);
-      const records = [...s.subarray(block + 4, block + this.#blockBytes)].filter((record) => record !== 0);
-      return `[${s[block]}..${s[block + 1]}: ${records} on ${['-', 'w', 's'][s[block + 2]]}${['-', 'w', 's'][s[block + 3]]}]`;
+      const records = [...s.subarray(block + 5, block + this.#blockBytes)].filter((record) => record !== 0);
+      return `[${s[block]}..${s[block + 1]} #${s[block + 4]}: ${records} on ${['-', 'w', 's'][s[block + 2]]}${['-', 'w', 's'][s[block + 3]]}]`;
     });
-    const signs = ['·', 'returned', 'CLOSED', 'FAILED', 'dropped', 'TOO_LARGE'];
+    const signs = ['·', 'returned', 'CLOSED', 'FAILED', 'dropped', 'TOO_LARGE', 'BAD_VALUE'];
     const answers = sizes.map((_, i) => signs[s[this.answers + 1 + i]]).join(' ');
     const sealed = s[SEALED_AT] === NEVER ? '' : ` sealedAt ${s[SEALED_AT]}`;
     const waiting = s[WAITING] === 1 ? ' waiting' : '';

@@ -23,9 +23,9 @@ export class Words {
 
   /** `position`: that a checksum is over. */
   word(kind: number, of: number, position = 0): number {
+    const known = this.known(kind, of, position);
+    if (known >= 0) return known;
     const key = (kind << 16) | (of << 8) | position;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
     const word = this.kinds.length;
     if (word > 255) throw new Error('more contents of words than a byte tells apart');
     this.kinds.push(kind);
@@ -33,6 +33,12 @@ export class Words {
     this.#positions.push(position);
     this.#known.set(key, word);
     return word;
+  }
+
+  /** The byte, or -1 where nothing like it was ever stored. */
+  known(kind: number, of: number, position = 0): number {
+    if (position > 255) return -1;
+    return this.#known.get((kind << 16) | (of << 8) | position) ?? -1;
   }
 
   describe(word: number): string {
