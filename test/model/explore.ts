@@ -37,8 +37,10 @@ export function explore(model: Model, most = 4_000_000): Found {
   const depths: number[] = [];
   const taken = new Set<string>();
   const sure = new Edges();
-  const current = new Uint8Array(model.bytes);
-  const next = new Uint8Array(model.bytes);
+  const currentWords = states.room();
+  const nextWords = states.room();
+  const current = new Uint8Array(currentWords.buffer);
+  const next = new Uint8Array(nextWords.buffer);
   let transitions = 0;
   let from = -1;
   let step = '';
@@ -51,7 +53,7 @@ export function explore(model: Model, most = 4_000_000): Found {
     transitions++;
     taken.add(step);
     const before = states.count;
-    const at = states.add(next);
+    const at = states.add(nextWords);
     if (!isChance && from >= 0) sure.add(from, at);
     if (at < before) return;
     parents.push(from);
@@ -64,7 +66,7 @@ export function explore(model: Model, most = 4_000_000): Found {
     take();
     step = named;
     isChance = chance;
-    next.set(current);
+    nextWords.set(currentWords);
     return next;
   };
 
@@ -73,7 +75,7 @@ export function explore(model: Model, most = 4_000_000): Found {
   take();
   for (from = 0; from < states.count && broken === null; from++) {
     if (states.count > most) throw new Error(`more than ${most} states: make the model smaller`);
-    states.read(from, current);
+    states.read(from, currentWords);
     step = '';
     model.expand(current, fork);
     take();
@@ -81,7 +83,7 @@ export function explore(model: Model, most = 4_000_000): Found {
   if (broken === null) {
     const resting: number[] = [];
     for (let at = 0; at < states.count; at++) {
-      states.read(at, current);
+      states.read(at, currentWords);
       if (model.isAtRest(current)) resting.push(at);
     }
     const at = sure.firstThatCannotReach(resting, states.count);
@@ -90,7 +92,7 @@ export function explore(model: Model, most = 4_000_000): Found {
   const trace = (at: number): string[] => {
     const lines: string[] = [];
     for (; at >= 0; at = parents[at]) {
-      states.read(at, current);
+      states.read(at, currentWords);
       lines.unshift(`${steps[at].padEnd(48)} ${model.describe(current)}`);
     }
     return lines;
@@ -148,53 +150,58 @@ class Edges {
   }
 }
 
-/** States in the order in which they were found, each once. */
+/** States in the order in which they were found, each once. They are kept, compared and hashed in words of four bytes. */
 class States {
   count = 0;
-  readonly #bytes: number;
-  #kept: Uint8Array;
+  readonly #words: number;
+  #kept: Int32Array;
   /** Open addressing: a state's number plus one, at its hash. */
-  #table = new Int32Array(1 << 16);
+  #table = new Int32Array(1 << 12);
 
   constructor(bytes: number) {
-    this.#bytes = bytes;
-    this.#kept = new Uint8Array(bytes << 14);
+    this.#words = Math.ceil(bytes / 4);
+    this.#kept = new Int32Array(this.#words << 10);
+  }
+
+  room(): Int32Array {
+    return new Int32Array(this.#words);
   }
 
   /** The number of a state; a new one's is what the count was. */
-  add(state: Uint8Array): number {
+  add(words: Int32Array): number {
     const mask = this.#table.length - 1;
-    let slot = hash(state, 0, this.#bytes) & mask;
+    let slot = hash(words, 0, this.#words) & mask;
     for (; this.#table[slot] !== 0; slot = (slot + 1) & mask) {
-      if (this.#equals(this.#table[slot] - 1, state)) return this.#table[slot] - 1;
+      if (this.#equals(this.#table[slot] - 1, words)) return this.#table[slot] - 1;
     }
-    if ((this.count + 1) * this.#bytes > this.#kept.length) {
-      const larger = new Uint8Array(this.#kept.length * 2);
+    if ((this.count + 1) * this.#words > this.#kept.length) {
+      const larger = new Int32Array(this.#kept.length * 2);
       larger.set(this.#kept);
       this.#kept = larger;
     }
-    this.#kept.set(state, this.count * this.#bytes);
+    const at = this.count * this.#words;
+    for (let i = 0; i < this.#words; i++) this.#kept[at + i] = words[i];
     this.#table[slot] = this.count + 1;
     if (++this.count * 2 > this.#table.length) this.#grow();
     return this.count - 1;
   }
 
-  read(number: number, into: Uint8Array): void {
-    const at = number * this.#bytes;
-    for (let i = 0; i < this.#bytes; i++) into[i] = this.#kept[at + i];
+  read(number: number, words: Int32Array): void {
+    const at = number * this.#words;
+    for (let i = 0; i < this.#words; i++) words[i] = this.#kept[at + i];
   }
 
-  #equals(number: number, state: Uint8Array): boolean {
-    const at = number * this.#bytes;
-    for (let i = 0; i < this.#bytes; i++) if (this.#kept[at + i] !== state[i]) return false;
+  #equals(number: number, words: Int32Array): boolean {
+    const at = number * this.#words;
+    for (let i = 0; i < this.#words; i++) if (this.#kept[at + i] !== words[i]) return false;
     return true;
   }
 
   #grow(): void {
-    const table = new Int32Array(this.#table.length * 2);
+    const table = new Int32Array(this.#table.length * 4);
     const mask = table.length - 1;
     for (let number = 0; number < this.count; number++) {
-      let slot = hash(this.#kept, number * this.#bytes, this.#bytes) & mask;
+      let slot = hash(this.#kept, number * this.#words, this.#words) & mask;
       while (table[slot] !== 0) slot = (slot + 1) & mask;
       table[slot] = number + 1;
     }
@@ -202,10 +209,12 @@ class States {
   }
 }
 
-function hash(bytes: Uint8Array, at: number, length: number): number {
+function hash(words: Int32Array, at: number, length: number): number {
   let sum = 0;
-  for (let i = 0; i < length; i++) sum = Math.imul(sum ^ bytes[at + i], 0x01000193) + i;
-  sum ^= sum >>> 15;
+  for (let i = 0; i < length; i++) {
+    sum = Math.imul(sum ^ words[at + i], 0x9e3779b1);
+    sum ^= sum >>> 15;
+  }
   sum = Math.imul(sum, 0x2c1b3c6d);
   return sum ^ (sum >>> 13);
 }

@@ -222,7 +222,7 @@ export interface Setup {
   powerCuts?: number;
   /** 'disk': where the power may fail, copies are synced before `head` moves. */
   durability?: 'disk' | 'process';
-  /** Pages of the ring. The header is two: `tail` lies in another sector than `head` and `sealedAt`. */
+  /** Pages of the ring, 1 or 2. The header is two: `tail` lies in another sector than `head` and `sealedAt`. */
   ringPages?: number;
   /** Somebody reads the lane meanwhile. */
   reads?: boolean;
@@ -230,6 +230,17 @@ export interface Setup {
 }
 
 const MOST_RUNS = 6;
+
+// Names of steps that differ by a number, made once.
+const STORES = Array.from(
+  { length: 256 },
+  (_, word) => `producer: encode: store ${word === 0 ? 'checksum' : `word ${word}`}`,
+);
+const PADDING_STORES = ['checksum', 'header'].map((word) => `producer: place: store ${word} of padding`);
+const COPIES = Array.from({ length: 256 }, (_, word) => `reader: copy word ${word}`);
+const WRITTEN = ['tail', 'head, sealedAt', 'page 0 of the ring', 'page 1 of the ring'].map(
+  (what) => `${what} is written back`,
+);
 
 export class LaneModel implements Model {
   readonly bytes: number;
@@ -318,14 +329,16 @@ export class LaneModel implements Model {
         if (s[RECORD] < sizes.length) this.#append(s, fork, s[RECORD] + 1);
         return;
       case P.again:
-        return this.#append(s, fork, s[RECORD]);
+        this.#append(s, fork, s[RECORD]);
+        return;
       case P.store: {
         if (refuses && !this.#storeOf(s, s[RECORD]).padding) {
           const n = fork('producer: encode: REFUSED', true);
           n[STORED] = 0;
           this.#answer(n, BAD_VALUE);
         }
-        return this.#storeNext(fork(`producer: encode: store ${this.#nextStore(s)}`));
+        this.#storeNext(fork(this.#nextStore(s)));
+        return;
       }
 
       // lane.ts, publish.
@@ -397,7 +410,10 @@ export class LaneModel implements Model {
       }
       case P.sealOwn: {
         const n = fork('producer: #takeBack: compareExchange sealedAt');
-        if (n[SEALED_AT] !== NEVER) return this.#answerBySeal(n);
+        if (n[SEALED_AT] !== NEVER) {
+          this.#answerBySeal(n);
+          return;
+        }
         n[SEALED_AT] = this.#position(n);
         this.#answer(n, ANSWERED_FAILED);
         return;
@@ -484,7 +500,8 @@ export class LaneModel implements Model {
     if (size > largest && !this.#is['any size of record is taken']) {
       const n = fork('producer: place: TOO_LARGE');
       n[RECORD] = record;
-      return this.#answer(n, TOO_LARGE);
+      this.#answer(n, TOO_LARGE);
+      return;
     }
     const end = s[TAIL] + this.#padding(s, size) + size;
     if (end - s[CACHED_HEAD] > capacity) {
@@ -494,15 +511,15 @@ export class LaneModel implements Model {
       n[PRODUCER] = end - n[CACHED_HEAD] > capacity ? P.fullState : P.store;
       return;
     }
-    const n = fork(`producer: place, encode: store ${this.#nextStore(s)}`);
+    const n = fork(this.#nextStore(s));
     n[RECORD] = record;
     this.#storeNext(n);
   }
 
   #nextStore(s: Uint8Array): string {
-    const record = s[PRODUCER] === P.idle ? s[RECORD] + 1 : s[RECORD];
-    const { padding, word } = this.#storeOf(s, record);
-    return `${word === 0 ? 'checksum' : `word ${word}`} of ${padding ? 'padding' : `record ${record}`}`;
+    const { padding, word } = this.#storeOf(s, s[PRODUCER] === P.idle ? s[RECORD] + 1 : s[RECORD]);
+    if (padding) return PADDING_STORES[word];
+    return STORES[word];
   }
 
   /** What the next store is to. lane.ts, place: padding; record.ts, encode: the record; both end with the checksum. */
@@ -524,7 +541,8 @@ export class LaneModel implements Model {
       this.#store(n, n[TAIL] + word, word === 0 ? sum : this.words.word(PADDING_HEADER, room));
     } else {
       const position = n[TAIL] + room;
-      const content = word === 0 ? this.#checksum(record, position) : this.words.word(word === 1 ? HEADER : VALUE, record);
+      const content =
+        word === 0 ? this.#checksum(record, position) : this.words.word(word === 1 ? HEADER : VALUE, record);
       this.#store(n, position + word, content);
     }
     n[STORED]++;
@@ -588,17 +606,24 @@ export class LaneModel implements Model {
     const wakes = is['producer clears waiting'] ? F.notify : F.clearWaiting;
     switch (s[FLUSHER]) {
       case F.idle:
-        return this.#duty(s, fork);
+        this.#duty(s, fork);
+        return;
 
       // lane.ts, drain: a row.
       case F.copy: {
         const n = fork('flusher: drain: copyRecord');
         const position = n[CURSOR];
         const record = this.words.of[n[this.#at(position + 1)]];
-        if (!this.#isWhole(n, position)) return this.#break(n, 'damaged');
+        if (!this.#isWhole(n, position)) {
+          this.#break(n, 'damaged');
+          return;
+        }
         n[this.rows + n[ROWS]++] = record;
         n[CURSOR] += this.#size(record);
-        if (!this.#settle(n)) return this.#break(n, 'damaged');
+        if (!this.#settle(n)) {
+          this.#break(n, 'damaged');
+          return;
+        }
         if (n[CURSOR] === n[LIMIT] || n[ROWS] === maxRows) n[FLUSHER] = F.storeDrained;
         return;
       }
@@ -694,7 +719,10 @@ export class LaneModel implements Model {
       if (n[ROWS] === 0) n[FROM] = n[DRAINED];
       n[LIMIT] = limit;
       n[CURSOR] = n[DRAINED];
-      if (!this.#settle(n)) return this.#break(n, 'damaged');
+      if (!this.#settle(n)) {
+        this.#break(n, 'damaged');
+        return;
+      }
       n[FLUSHER] = n[CURSOR] === n[LIMIT] ? F.storeDrained : F.copy;
     }
     if (s[ROWS] > 0) {
@@ -799,7 +827,8 @@ export class LaneModel implements Model {
         return;
       }
       case C.sealed:
-        return this.#fail(fork);
+        this.#fail(fork);
+        return;
       case C.failed:
         if (reopens && s[RECOVERY] === R.none) fork('closer: openTape', true)[RECOVERY] = R.due;
     }
@@ -850,10 +879,11 @@ export class LaneModel implements Model {
     const rest = capacity - (position % capacity);
     if (rest < 2) {
       const n = fork('reader: steps over the end of the ring', true);
-      return this.#readOn(n, rest);
+      this.#readOn(n, rest);
+      return;
     }
     if (s[READ_WORDS] === 0) {
-      const n = fork('reader: copy word 1', true);
+      const n = fork(COPIES[1], true);
       const header = n[this.#at(position + 1)];
       n[this.#copied + 1] = header;
       n[READ_WORDS] = 1;
@@ -870,17 +900,21 @@ export class LaneModel implements Model {
     const size = isPadding ? of : this.#size(of);
     const words = isPadding ? 2 : size;
     const next = s[READ_WORDS] + 1 < words ? s[READ_WORDS] + 1 : 0;
-    const n = fork(`reader: copy word ${next}`, true);
+    const n = fork(COPIES[next], true);
     n[this.#copied + next] = n[this.#at(position + next)];
     n[READ_WORDS]++;
     if (next !== 0) return;
     if (isPadding) {
       const whole = n[this.#copied] === this.words.known(PADDING_CHECKSUM, of, this.#summed(position));
-      return this.#readOn(n, whole || this.#is['reader does not check what it copied'] ? size : -1);
+      this.#readOn(n, whole || this.#is['reader does not check what it copied'] ? size : -1);
+      return;
     }
     let whole = n[this.#copied] === this.words.known(CHECKSUM, of, this.#summed(position));
     for (let word = 2; word < size; word++) whole &&= n[this.#copied + word] === this.words.known(VALUE, of);
-    if (!whole && !this.#is['reader does not check what it copied']) return this.#readOn(n, -1);
+    if (!whole && !this.#is['reader does not check what it copied']) {
+      this.#readOn(n, -1);
+      return;
+    }
     if (!whole || n[this.#published + of] !== position) this.#break(n, 'misread');
     this.#readOn(n, size);
   }
@@ -931,7 +965,8 @@ export class LaneModel implements Model {
         // recovery.ts, sealSegmentFile: what the session before had not synced.
         const unsynced = this.#unsyncedBlock(s);
         if (unsynced >= 0 && (s[RUNS] === 0 || this.#is['recovery syncs old segments first'])) {
-          return store('sealSegmentFile', unsynced);
+          store('sealSegmentFile', unsynced);
+          return;
         }
         // recovery.ts, sealLanes.
         if (s[RUNS] > 0) {
@@ -1047,7 +1082,7 @@ export class LaneModel implements Model {
     if (s[ALIVE] === 1 && s[LANE_GONE] === 0) {
       for (let page = 0; page < 2 + ringPages; page++) {
         if ((s[WRITTEN_BACK] & (1 << page)) !== 0) continue;
-        const n = fork(`${page < 2 ? ['tail', 'head, sealedAt'][page] : `page ${page - 2} of the ring`} is written back`, true);
+        const n = fork(WRITTEN[page], true);
         n[WRITTEN_BACK] |= 1 << page;
         if (page === 0) n[DISK_TAIL] = n[TAIL];
         else if (page === 1) {
@@ -1087,7 +1122,8 @@ export class LaneModel implements Model {
   /** What only memory held is gone; the lane's file and the copies are as they are. */
   #die(n: Uint8Array): void {
     for (const at of [CACHED_HEAD, OFFSET, WAITING, TAPE, PRODUCER, RECORD, STORED, EXPECTED, SAW]) n[at] = 0;
-    for (const at of [FLUSHER, CLOSER, EARLY_TAIL, ALIVE, RUNS, READER, READ_AT, READ_LIMIT, READ_WORDS, DRAINED]) n[at] = 0;
+    for (const at of [FLUSHER, CLOSER, EARLY_TAIL, ALIVE, RUNS, READER, READ_AT, READ_LIMIT, READ_WORDS, DRAINED])
+      n[at] = 0;
     n.fill(0, this.#runs, this.#runs + MOST_RUNS * this.#runBytes);
     if (this.#setup.reads) n.fill(0, this.#published, this.#published + this.#setup.sizes.length + 1);
     if (this.#setup.reads) n.fill(0, this.#copied, this.#copied + Math.max(...this.#setup.sizes));
@@ -1229,6 +1265,11 @@ export class LaneModel implements Model {
       if ((s[ON_DISK] & (1 << (record - 1))) !== 0) return 'lostOnDisk';
     }
     return holes ? 'holes' : null;
+  }
+
+  /** The flusher is between two things to do. */
+  isIdle(s: Uint8Array): boolean {
+    return s[FLUSHER] === F.idle;
   }
 
   isAtRest(s: Uint8Array): boolean {

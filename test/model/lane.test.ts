@@ -20,7 +20,9 @@ function exploreAll(capacities: readonly number[], all: readonly number[][], set
     for (const sizes of all) {
       const { states, steps, violation } = explore(new LaneModel({ ...setup, capacity, sizes }));
       if (violation !== null) {
-        expect.fail(`ring of ${capacity}, records of ${sizes}: not so: ${violation.property}\n${violation.trace.join('\n')}`);
+        expect.fail(
+          `ring of ${capacity}, records of ${sizes}: not so: ${violation.property}\n${violation.trace.join('\n')}`,
+        );
       }
       seen.states += states;
       for (const step of steps) seen.steps.add(step);
@@ -48,7 +50,11 @@ interface Case {
   steps: string[];
 }
 
-const RECOVERED = ['recovery: copyBlock to node 1', 'recovery: sealLanes: append to node 0', 'recovery: remove the lane'];
+const RECOVERED = [
+  'recovery: copyBlock to node 1',
+  'recovery: sealLanes: append to node 0',
+  'recovery: remove the lane',
+];
 
 const cases: Record<string, Case> = {
   'killed, and killed again while it recovers': {
@@ -56,9 +62,9 @@ const cases: Record<string, Case> = {
     capacities: [5, 6, 7, 8],
     sizes: sequences(4 + MORE, [2, 3]),
     setup: { deaths: 2, refuses: true },
-    atLeast: 1,
+    atLeast: 690_000,
     steps: [
-      'producer: encode: store checksum of padding',
+      'producer: place: store checksum of padding',
       'producer: encode: REFUSED',
       'producer: #wait: wakes after WAIT_MS',
       'flusher: release: notify',
@@ -73,14 +79,14 @@ const cases: Record<string, Case> = {
       [2, 2, 2, 4, 3, 2],
     ],
     setup: { deaths: 2 + MORE, maxRows: 3 },
-    atLeast: 1,
+    atLeast: 49_000,
     steps: RECOVERED,
   },
   'closed while it appends, and killed': {
     capacities: [5, 6],
     sizes: sequences(3 + MORE, [2, 3]),
     setup: { closes: true, deaths: 2, refuses: true },
-    atLeast: 1,
+    atLeast: 175_000,
     steps: [
       'producer: #closing: Atomics.wait(sealedAt)',
       'flusher: close: notify',
@@ -92,49 +98,49 @@ const cases: Record<string, Case> = {
     capacities: [5],
     sizes: sequences(4 + MORE, [2, 3]),
     setup: { closes: true, deaths: 1, onFull: 'drop' },
-    atLeast: 1,
+    atLeast: 108_000,
     steps: ['closer: Journal.close: remove the lane', ...RECOVERED],
   },
   'read while it appends': {
     capacities: [5, 8],
     sizes: sequences(4 + MORE, [2, 3]),
     setup: { reads: true },
-    atLeast: 1,
+    atLeast: 1_750_000,
     steps: ['reader: steps over the end of the ring', 'reader: copy word 2', 'reader: copy word 0'],
   },
   'without power, with durability disk': {
     capacities: [5],
     sizes: sequences(3, [2, 3]),
     setup: { powerCuts: 1 + MORE, ringPages: 1 },
-    atLeast: 1,
+    atLeast: 890_000,
     steps: ['the power fails', 'flusher: sync node 1', 'page 0 of the ring is written back', ...RECOVERED],
   },
   'without power again while it recovers, and with a ring of two pages': {
     capacities: [5],
     sizes: [[2, 3, 2]],
     setup: { powerCuts: 2, ringPages: 2 },
-    atLeast: 1,
+    atLeast: 406_000,
     steps: ['page 1 of the ring is written back', ...RECOVERED],
   },
   'whose flusher fails, with what is mended below': {
     capacities: [5, 6],
     sizes: sequences(3 + MORE, [2, 3]),
     setup: { closes: true, fails: true, deaths: 2, changes: ['take back what is not drained only'] },
-    atLeast: 1,
+    atLeast: 215_000,
     steps: ['producer: #takeBack: store tail', 'closer: #close: store state FAILED, unlock', ...RECOVERED],
   },
   'whose flusher fails and that is opened again meanwhile, with what is mended below': {
     capacities: [5],
     sizes: sequences(4 + MORE, [2, 3]),
     setup: { closes: true, fails: true, reopens: true, changes: ['taking back seals the lane'] },
-    atLeast: 1,
+    atLeast: 597_000,
     steps: ['producer: #takeBack: compareExchange sealedAt', 'closer: openTape', ...RECOVERED],
   },
   'where nobody wakes by himself, with what is mended below': {
     capacities: [5, 6, 7, 8],
     sizes: sequences(5 + MORE, [2, 3]),
     setup: { timeouts: false, closes: true, changes: MENDED_WAIT },
-    atLeast: 1,
+    atLeast: 1_310_000,
     steps: ['producer: #wait: store waiting 0', 'closer: Journal.close: remove the lane'],
   },
   'killed and without power, with what is mended below': {
@@ -144,16 +150,15 @@ const cases: Record<string, Case> = {
       [3, 2, 2],
     ],
     setup: { deaths: 1, powerCuts: 1, changes: ['recovery syncs old segments first'] },
-    atLeast: 1,
+    atLeast: 352_000,
     steps: ['recovery: sealSegmentFile: sync node 0', ...RECOVERED],
   },
 };
 
-test.each(Object.entries(cases))('a tape %s', (name, { capacities, sizes, setup, atLeast, steps }) => {
+test.each(Object.entries(cases))('a tape %s', (_, { capacities, sizes, setup, atLeast, steps }) => {
   const seen = exploreAll(capacities, sizes, setup);
-  console.log(`${name}: ${seen.states} states`);
   expect(seen.states).toBeGreaterThanOrEqual(atLeast);
-  expect([...seen.steps].map((step) => step.replace(/ of record \d+$/, ''))).toEqual(expect.arrayContaining(steps));
+  expect([...seen.steps]).toEqual(expect.arrayContaining(steps));
 });
 
 // ---- what the protocol leaves open ------------------------------------------------------------------------------------------------------
@@ -164,11 +169,7 @@ const holes: [what: string, property: string, setup: Setup][] = [
   // `release` clears LANE_WAITING when the producer has set it again already, for its next sleep.
   ['is not woken', STUCK, { capacity: 5, sizes: [2, 2, 3], timeouts: false, changes: ['wait on cachedHead'] }],
   // The flusher's thread ends after it stored a block and before it moved `head`.
-  [
-    'takes back what a block holds',
-    PROPERTIES.refused,
-    { capacity: 5, sizes: [2, 2], fails: true, deaths: 1 },
-  ],
+  ['takes back what a block holds', PROPERTIES.refused, { capacity: 5, sizes: [2, 2], fails: true, deaths: 1 }],
   [
     'takes back what the next open has recovered',
     PROPERTIES.refused,
