@@ -20,8 +20,6 @@ export type Fork = (step: string, chance?: boolean) => Uint8Array;
 export interface Found {
   states: number;
   transitions: number;
-  /** Steps of the longest of the shortest ways to a state. */
-  depth: number;
   /** Names of all steps that were taken. */
   steps: ReadonlySet<string>;
   violation: { property: string; trace: string[] } | null;
@@ -34,7 +32,6 @@ export function explore(model: Model, most = 4_000_000): Found {
   const states = new States(model.bytes);
   const parents: number[] = [];
   const steps: string[] = [];
-  const depths: number[] = [];
   const taken = new Set<string>();
   const sure = new Edges();
   const currentWords = states.room();
@@ -58,7 +55,6 @@ export function explore(model: Model, most = 4_000_000): Found {
     if (at < before) return;
     parents.push(from);
     steps.push(step);
-    depths.push(from < 0 ? 0 : depths[from] + 1);
     const property = model.broken(next);
     if (property !== null) broken = { at, property };
   };
@@ -101,7 +97,6 @@ export function explore(model: Model, most = 4_000_000): Found {
   return {
     states: states.count,
     transitions,
-    depth: depths.at(-1)!,
     steps: taken,
     violation: violation && { property: violation.property, trace: trace(violation.at) },
   };

@@ -24,7 +24,6 @@ import {
   DROPPED,
   FAILED,
   HEAD,
-  LaneModel,
   OFFSET,
   RETURNED,
   ROWS,
@@ -32,7 +31,8 @@ import {
   TAIL,
   TAPE,
   TOO_LARGE,
-} from './lane-model.js';
+} from './lane.js';
+import { LaneModel } from './lane-model.js';
 
 // The model and the kernels, given the same to do: that what holds for the one can be said of the other.
 
@@ -103,7 +103,7 @@ class Pair {
   append(refused: boolean): void {
     const record = ++this.#records;
     const isAtLastWord = this.#state[OFFSET] === this.#capacity - 1;
-    while (!this.#hasLeft && this.#state[this.#model.answers + record] === 0) {
+    while (!this.#hasLeft && this.#state[this.#model.lane.answers + record] === 0) {
       if (refused && this.#step(REFUSAL)) this.#hasRefused = true;
       else expect(this.#step('producer: ', REFUSAL)).toBe(true);
     }
@@ -115,7 +115,7 @@ class Pair {
       answer = (error as { code?: unknown }).code;
     }
     const position = (this.#state[TAIL] - this.#sizes[record - 1]) * WORD;
-    const modelled = this.#hasLeft ? ANSWERED_CLOSED : this.#state[this.#model.answers + record];
+    const modelled = this.#hasLeft ? ANSWERED_CLOSED : this.#state[this.#model.lane.answers + record];
     const expected = {
       [RETURNED]: position,
       [DROPPED]: -1,
@@ -139,7 +139,9 @@ class Pair {
     const records = this.#bench
       .rows()
       .map((row) => Number(new DataView(row.buffer).getBigInt64(RECORD_TIMESTAMP, true)));
-    expect(records).toEqual([...this.#state.subarray(this.#model.rows, this.#model.rows + this.#state[ROWS])]);
+    expect(records).toEqual([
+      ...this.#state.subarray(this.#model.lane.rows, this.#model.lane.rows + this.#state[ROWS]),
+    ]);
   }
 
   /** Makes a block of the rows, stores it, and gives its space back. */
@@ -177,7 +179,7 @@ class Pair {
     for (const to of [s[TAIL], limit]) {
       for (let position = from; position < to; position++) {
         const step = kernels.probe(this.#bench.at(0), BigInt(position * WORD), BigInt(to * WORD));
-        const modelled = this.#model.probe(s, position, to) * WORD;
+        const modelled = this.#model.lane.probe(s, position, to) * WORD;
         if (step !== modelled) expect.fail(`at ${position} up to ${to}: ${step}, modelled ${modelled}`);
       }
     }
