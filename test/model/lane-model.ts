@@ -4,9 +4,10 @@
 // Steps of several threads follow on each other in any order, but no thread sees the steps of another out of order (sequential
 // consistency). That is what the real code has: `tail`, `head`, `drained`, `sealedAt`, `waiting` and the tape's state are stored and
 // loaded by sequentially consistent atomics, and what is stored plainly (the words of a record) is read by others only once they
-// have seen the atomic store behind it. Only the reader reads words that may be stored meanwhile: it can't be told an old one for
-// a new one without its checksum saying so.
-
+// have seen the atomic store behind it. (`#wait` loads `head` plainly, but Atomics.wait then compares it.) Only the reader loads words
+// that may be stored meanwhile, and takes what it copied by its checksum alone, in whatever order it saw them.
+//
+// A file for each who takes part, and lane.ts for what they share. Beside each step stands the function that it is a step of.
 import { Closer } from './closer.js';
 import type { Fork, Model } from './explore.js';
 import { Flusher } from './flusher.js';

@@ -107,7 +107,7 @@ const cases: Record<string, Case> = {
     capacities: [5],
     sizes: sequences(4 + MORE, [2, 3]),
     setup: { reads: true },
-    atLeast: 1,
+    atLeast: 730_000,
     steps: ['reader: steps over the end of the ring', 'reader: copy word 2', 'reader: copy word 0'],
   },
   'without power, with durability disk': {
@@ -121,7 +121,7 @@ const cases: Record<string, Case> = {
     capacities: [5],
     sizes: [[2, 2, 2]],
     setup: { powerCuts: 2, ringPages: 2 },
-    atLeast: 1,
+    atLeast: 320_000,
     steps: ['page 1 of the ring is written back', ...RECOVERED],
   },
   'whose flusher fails, with what is mended below': {
@@ -135,14 +135,14 @@ const cases: Record<string, Case> = {
     capacities: [5],
     sizes: sequences(3 + MORE, [2, 3]),
     setup: { closes: true, fails: true, reopens: true, changes: ['taking back seals the lane'] },
-    atLeast: 1,
+    atLeast: 147_000,
     steps: ['producer: #takeBack: compareExchange sealedAt', 'closer: openTape', ...RECOVERED],
   },
   'where nobody wakes by himself, with what is mended below': {
     capacities: [5, 6, 8],
     sizes: sequences(4 + MORE, [2, 3]),
     setup: { timeouts: false, closes: true, changes: MENDED_WAIT },
-    atLeast: 1,
+    atLeast: 261_000,
     steps: ['producer: #wait: store waiting 0', 'closer: Journal.close: remove the lane'],
   },
   'killed and without power, with what is mended below': {
@@ -159,7 +159,6 @@ const cases: Record<string, Case> = {
 
 test.each(Object.entries(cases))('a tape %s', (_, { capacities, sizes, setup, atLeast, steps }) => {
   const seen = exploreAll(capacities, sizes, setup);
-  console.log(seen.states);
   expect(seen.states).toBeGreaterThanOrEqual(atLeast);
   expect([...seen.steps]).toEqual(expect.arrayContaining(steps));
 });

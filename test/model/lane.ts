@@ -231,16 +231,20 @@ export class Lane {
   readonly words = new Words();
   readonly setup: Required<Setup>;
   readonly is: Record<Weakness | Mend, boolean>;
-  /** Where in a state each begins. */
+  // Where in a state each begins.
   readonly ring: number;
+  /** By record: what its append came to, and where it was published (for the reader). */
   readonly answers: number;
   readonly published: number;
   readonly rows: number;
   readonly blocks: number;
   readonly blockBytes: number;
+  /** Of recovery, each as a block's from, to and records. */
   readonly runs: number;
   readonly runBytes: number;
+  /** Words that the reader has copied. */
   readonly copied: number;
+  /** The ring as far as its pages were written back. */
   readonly disk: number;
 
   constructor(setup: Setup) {
@@ -303,7 +307,7 @@ export class Lane {
     return this.words.word(CHECKSUM, record, this.summed(position));
   }
 
-  /** lane.ts, outline. */
+  /** assembly/lane.ts, outline. */
   outline(s: Uint8Array, position: number, limit: number): number {
     const { capacity, smallest } = this.setup;
     const rest = capacity - (position % capacity);
@@ -320,7 +324,7 @@ export class Lane {
     return s[this.at(position)] === this.words.known(PADDING_CHECKSUM, of, this.summed(position)) ? -of : 0;
   }
 
-  /** lane.ts, probe. */
+  /** assembly/lane.ts, probe. */
   probe(s: Uint8Array, position: number, limit: number): number {
     const step = this.outline(s, position, limit);
     return step > 0 && !this.isWhole(s, position) ? 0 : step;
@@ -335,8 +339,9 @@ export class Lane {
     return true;
   }
 
-  // ---- blocks: from, to, a copy on each of two storage nodes (0 none, 1 written, 2 synced), first sequence, records ----------------------
+  // ---- blocks -----------------------------------------------------------------------------------------------------------------------
 
+  /** Where it lies: from, to, its copy on each of two storage nodes (0 none, 1 written, 2 synced), first sequence, records. */
   block(index: number): number {
     return this.blocks + index * this.blockBytes;
   }
@@ -368,14 +373,10 @@ export class Lane {
     return 0;
   }
 
-  /** A block of which no storage node has a copy was never more than in memory. */
+  /** What only the flusher's memory held: rows, and a block of which no storage node has a copy. */
   forgetFlusher(n: Uint8Array): void {
     for (const at of [FROM, CURSOR, LIMIT, ROWS]) n[at] = 0;
     n.fill(0, this.rows, this.rows + this.setup.maxRows);
-    this.forgetLostBlocks(n);
-  }
-
-  forgetLostBlocks(n: Uint8Array): void {
     let kept = 0;
     for (let i = 0; i < n[BLOCKS]; i++) {
       const block = this.block(i);
@@ -386,6 +387,7 @@ export class Lane {
     n[BLOCKS] = kept;
   }
 
+  /** Marks the state as one that breaks the property. */
   break(n: Uint8Array, property: Property): void {
     n[BROKEN] = PROPERTY_NAMES.indexOf(property) + 1;
   }

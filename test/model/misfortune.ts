@@ -104,9 +104,6 @@ export class Misfortune {
     for (const at of [FLUSHER, CLOSER, EARLY_TAIL, ALIVE, RUNS, READER, READ_AT, READ_LIMIT, READ_WORDS, DRAINED])
       n[at] = 0;
     n.fill(0, this.#lane.runs, this.#lane.runs + MOST_RUNS * this.#lane.runBytes);
-    if (this.#lane.setup.reads)
-      n.fill(0, this.#lane.published, this.#lane.published + this.#lane.setup.sizes.length + 1);
-    if (this.#lane.setup.reads) n.fill(0, this.#lane.copied, this.#lane.copied + Math.max(...this.#lane.setup.sizes));
     this.#lane.forgetFlusher(n);
     n[RECOVERY] = R.due;
   }
