@@ -97,13 +97,17 @@ export interface RecoveryPlan {
   /** Without a footer; those without a header too. */
   openSegments: CatalogSegment[];
   report: RecoveryReport;
+  decoder: BlockDecoder;
 }
 
 /**
  * Looks at lanes and segments. Copies of blocks that are not whole don't enter the catalog.
  * @throws TapeError of the files that are not what they should be
  */
-export function planRecovery({ files, schema, tapeId, journal, catalog, zstd }: RecoveryInput): RecoveryPlan {
+export function planRecovery(
+  { files, schema, tapeId, journal, catalog, zstd }: RecoveryInput,
+  decoder = new BlockDecoder(schema, zstd),
+): RecoveryPlan {
   const report = { lanes: 0, records: 0, damagedBytes: 0, openBlocks: 0, tornCopies: 0, copiesMade: 0 };
   const lanes = listLanes(files, journal).map((file): FoundLane => {
     const bytes = files.readFile(file);
@@ -121,7 +125,6 @@ export function planRecovery({ files, schema, tapeId, journal, catalog, zstd }: 
   });
   report.lanes = lanes.length;
 
-  const decoder = new BlockDecoder(schema, zstd);
   catalog.refresh(tapeId, (file, entry) => {
     const whole = isWhole(files, decoder, file, entry);
     if (!whole) report.tornCopies++;
@@ -129,7 +132,7 @@ export function planRecovery({ files, schema, tapeId, journal, catalog, zstd }: 
   });
   const openSegments = [...catalog.segments.values()].filter(({ sealed }) => !sealed);
   report.openBlocks = blocksOf(catalog, openSegments).length;
-  return { lanes, openSegments, report };
+  return { lanes, openSegments, report, decoder };
 }
 
 function isWhole(files: Files, decoder: BlockDecoder, file: string, entry: BlockEntry): boolean {
@@ -153,12 +156,11 @@ function blocksOf(catalog: Catalog, segments: readonly CatalogSegment[]): Catalo
  */
 export async function recover(
   input: RecoveryInput,
-  { lanes, openSegments, report }: RecoveryPlan,
+  { lanes, openSegments, report, decoder }: RecoveryPlan,
   replicator: Replicator,
   epoch: number,
 ): Promise<RecoveryReport> {
-  const { files, schema, catalog, journal, zstd, options } = input;
-  const decoder = new BlockDecoder(schema, zstd);
+  const { files, catalog, journal, options } = input;
   for (const block of blocksOf(catalog, openSegments)) {
     const holders = holdersOf(block);
     if (holders.size >= options.redundancy) continue;
