@@ -31,6 +31,8 @@ export interface Files {
   rename(from: string, to: string): void;
   /** Of a file; where there is none, nothing. */
   remove(path: string): void;
+  /** Free on the disk of the directory, in bytes; infinite where the system doesn't tell. */
+  freeBytes(directory: string): number;
   /** As the file system knows it, links followed. */
   realPath(path: string): string;
   /**

@@ -60,10 +60,14 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
   const catalog = new Catalog(files, found.directories, found.roster?.skipped);
   catalog.refresh(found.tapeId);
   checkSegmentSchemas(schema, catalog);
-  return new TapeReader(
+  const zstd = await runtime.zstd();
+  return new TapeReader(schema, new TapeBlocks(files, schema, found.tapeId, catalog, zstd, mapperFor(read)), {
+    files,
     schema,
-    new TapeBlocks(files, schema, found.tapeId, catalog, await runtime.zstd(), mapperFor(read)),
-  );
+    zstd,
+    directories: found.directories,
+    journal: found.journal,
+  });
 }
 
 async function openWriter<F extends Fields>(schema: Schema<F>, options: ResolvedOptions): Promise<Tape<F>> {
@@ -111,6 +115,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
         lost: [...(roster?.lost ?? []), ...givenUp],
         nextSequence: catalog.nextSequence + RESERVED_SEQUENCES,
         skipped: catalog.skipped,
+        redundancy: options.redundancy,
       },
     );
     const session = {
@@ -173,6 +178,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     return new Tape(schema, {
       options,
       survey: found,
+      zstd,
       journal,
       flusher,
       blocks: new TapeBlocks(files, schema, tapeId, catalog, zstd, mapper === null ? null : mapperFor(options.read)),

@@ -7,10 +7,12 @@ import type { Journal } from './journal/journal.js';
 import type { RecoveryReport } from './journal/recovery.js';
 import type { ResolvedOptions } from './options.js';
 import type { Batch } from './read/batch.js';
-import type { ScanOptions, TapeBlocks, Verdict } from './read/reader.js';
-import type { FileLock } from './runtime.js';
+import type { ScanOptions, TapeBlocks } from './read/reader.js';
+import type { FileLock, Zstd } from './runtime.js';
 import type { Fields, Schema, ValuesOf } from './schema.js';
 import { readCounters, type TapeStats } from './stats.js';
+import { type RepairOptions, type RepairResult, repairTapeOn } from './storage/scrub/repair-tape.js';
+import { type Verdict, type VerifyOptions, verifyTape } from './storage/scrub/verify.js';
 import type { Survey } from './storage/survey.js';
 
 /** A tape opened for writing. One process at a time has one. */
@@ -79,9 +81,31 @@ export class Tape<F extends Fields> {
     return this.#parts.blocks.scan(options);
   }
 
-  /** Reads and checks every copy of every block. */
-  verify(options: { onProgress?: (done: number, total: number) => void } = {}): Promise<Verdict> {
-    return this.#parts.blocks.verify(this.#parts.options.redundancy, options.onProgress);
+  /** Reads and checks every copy of every block, while records may come in. */
+  verify(options: VerifyOptions = {}): Promise<Verdict> {
+    this.#checkOpen();
+    const { survey, zstd, options: own } = this.#parts;
+    const { directories, journal } = survey;
+    const tape = { files: runtime.files, schema: this.schema, zstd, directories, journal };
+    return verifyTape(tape, { redundancy: own.redundancy, ...options });
+  }
+
+  /**
+   * Restores all copies of every block and removes what is bad or too many, while records may come in. What the flusher has open is
+   * left as it is.
+   * @throws TapeError `LOCKED` where another repair is under way
+   */
+  repair(options: Pick<RepairOptions, 'dryRun' | 'onProgress' | 'signal'> = {}): Promise<RepairResult> {
+    this.#checkOpen();
+    const { survey, options: own } = this.#parts;
+    const { directories: storage, journal } = survey;
+    return repairTapeOn(runtime, {
+      storage,
+      journal,
+      redundancy: own.redundancy,
+      segmentBytes: own.segmentBytes,
+      ...options,
+    });
   }
 
   stats(): TapeStats {
@@ -146,6 +170,7 @@ export class Tape<F extends Fields> {
 export interface TapeParts<F extends Fields> {
   options: ResolvedOptions;
   survey: Survey;
+  zstd: Zstd;
   journal: Journal;
   flusher: RemoteFlusher;
   blocks: TapeBlocks<F>;

@@ -27,20 +27,6 @@ export interface Damage {
   reason: string;
 }
 
-/** What `verify` found. */
-export interface Verdict {
-  blocks: number;
-  /** Copies that are good. */
-  copies: number;
-  damaged: Damage[];
-  /** Runs of sequences from..to that no storage node has, but for those given up with a lost one. */
-  missing: { from: bigint; to: bigint }[];
-  /** Blocks with good copies on fewer storage nodes than `redundancy`. */
-  underReplicated: number;
-  /** Segments of which more than blocks is damaged: what can be found in them is read. */
-  damagedSegments: { path: string; reason: string }[];
-}
-
 /** How many segment files a reader keeps open. */
 const OPEN_FILES = 32;
 
@@ -192,40 +178,6 @@ export class TapeBlocks<F extends Fields> {
     }
     this.#segments.set(path, reader);
     return reader;
-  }
-
-  /** Checks every copy of every block: header, checksums of all chunks, and that every column decodes. */
-  async verify(redundancy: number, onProgress?: (done: number, total: number) => void): Promise<Verdict> {
-    this.#catalog.refresh(this.#tapeId);
-    const { blocks } = this.#catalog;
-    const verdict: Verdict = {
-      blocks: blocks.length,
-      copies: 0,
-      damaged: [],
-      missing: this.#catalog.gaps(),
-      underReplicated: 0,
-      damagedSegments: this.#catalog.damaged.map(({ path, reason }) => ({ path, reason })),
-    };
-    for (const [done, block] of blocks.entries()) {
-      const holders = new Set<number>();
-      for (const copy of block.copies) {
-        const result = this.#tryCopy(block, copy, (header) => {
-          this.#decoder.verify(header);
-          for (const field of this.#schema.table) this.#decoder.column(header, field);
-        });
-        if (result instanceof DamagedBlock) {
-          verdict.damaged.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: result.message });
-        } else {
-          verdict.copies++;
-          holders.add(copy.storage);
-        }
-      }
-      if (holders.size < redundancy) verdict.underReplicated++;
-      onProgress?.(done + 1, blocks.length);
-      // Long work leaves the thread to others now and then.
-      if (done % 64 === 63) await new Promise((resolve) => setTimeout(resolve, 0));
-    }
-    return verdict;
   }
 
   #closeOldest(): void {
