@@ -178,6 +178,9 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     return new Tape(schema, {
       options,
       survey: found,
+      tapeId,
+      epoch,
+      catalog,
       zstd,
       journal,
       flusher,

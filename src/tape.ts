@@ -10,7 +10,9 @@ import type { Batch } from './read/batch.js';
 import type { ScanOptions, TapeBlocks } from './read/reader.js';
 import type { FileLock, Zstd } from './runtime.js';
 import type { Fields, Schema, ValuesOf } from './schema.js';
+import type { Catalog, CatalogBlock } from './segment/catalog.js';
 import { readCounters, type TapeStats } from './stats.js';
+import { mendBlock } from './storage/scrub/mend-block.js';
 import { type RepairOptions, type RepairResult, repairTapeOn } from './storage/scrub/repair-tape.js';
 import { type Verdict, type VerifyOptions, verifyTape } from './storage/scrub/verify.js';
 import type { Survey } from './storage/survey.js';
@@ -74,11 +76,28 @@ export class Tape<F extends Fields> {
     return this.#parts.flusher.flush();
   }
 
-  /** Sealed records by sequence, a batch of columns at a time. Call `flush()` first to see what was appended just now. */
+  /**
+   * Sealed records by sequence, a batch of columns at a time. Call `flush()` first to see what was appended just now. `repair`: a block
+   * of which a copy turns out to be bad is mended when the scan is done with it.
+   */
   scan<Name extends F[number]['name'] = F[number]['name']>(
     options: ScanOptions<Name> = {},
   ): AsyncGenerator<Batch<F, Name>> {
-    return this.#parts.blocks.scan(options);
+    return this.#parts.blocks.scan(options, options.repair ? (block) => this.#mend(block) : null);
+  }
+
+  async #mend(block: CatalogBlock): Promise<void> {
+    const { survey, zstd, options, catalog, tapeId, epoch } = this.#parts;
+    const { directories, journal } = survey;
+    const { redundancy, segmentBytes, onWarning } = options;
+    const tape = { files: runtime.files, schema: this.schema, zstd, directories, journal };
+    try {
+      const settings = { tapeId, epoch, redundancy, segmentBytes };
+      const troubles = await mendBlock(runtime, { ...tape, ...settings }, catalog, block);
+      for (const { message } of troubles) onWarning(message);
+    } catch (error) {
+      onWarning(`block ${block.sequence} was not mended: ${(error as Error).message}`);
+    }
   }
 
   /** Reads and checks every copy of every block, while records may come in. */
@@ -170,6 +189,9 @@ export class Tape<F extends Fields> {
 export interface TapeParts<F extends Fields> {
   options: ResolvedOptions;
   survey: Survey;
+  tapeId: Uint8Array;
+  epoch: number;
+  catalog: Catalog;
   zstd: Zstd;
   journal: Journal;
   flusher: RemoteFlusher;

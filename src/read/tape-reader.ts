@@ -1,3 +1,4 @@
+import { TapeError } from '../errors.js';
 import type { Fields, Schema } from '../schema.js';
 import type { ScrubbedTape } from '../storage/scrub/survey-copies.js';
 import { type Verdict, type VerifyOptions, verifyTape } from '../storage/scrub/verify.js';
@@ -18,11 +19,14 @@ export class TapeReader<F extends Fields> {
 
   /**
    * Sealed records by sequence, a batch of columns at a time.
-   * @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED`
+   * @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED`; `READ_ONLY` where it is asked to repair
    */
   scan<Name extends F[number]['name'] = F[number]['name']>(
     options: ScanOptions<Name> = {},
   ): AsyncGenerator<Batch<F, Name>> {
+    if (options.repair) {
+      throw new TapeError('READ_ONLY', 'option repair: this tape is only read: open it for writing, or use repairTape');
+    }
     return this.#blocks.scan(options);
   }
 

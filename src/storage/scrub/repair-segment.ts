@@ -10,6 +10,9 @@ import type { CopyChecker } from './copy-checker.js';
 const PIECE_BYTES = 1024 ** 2;
 const UNFINISHED = /^repair-\d+\.tmp$/;
 
+export const repairFile = (directory: string, number: number): string =>
+  path.join(directory, `repair-${String(number).padStart(8, '0')}.ttseg`);
+
 /** Removes what a repair that was killed left behind. */
 export function removeUnfinished(files: Files, directory: string): void {
   if (!files.exists(directory)) return;
@@ -56,10 +59,9 @@ export class RepairSegment {
     number: number,
     header: Omit<SegmentHeader, 'headerBytes' | 'fingerprint' | 'number'>,
   ) {
-    const name = `repair-${String(number).padStart(8, '0')}`;
-    this.path = path.join(directory, `${name}.ttseg`);
+    this.path = repairFile(directory, number);
     this.#files = files;
-    this.#made = path.join(directory, `${name}.tmp`);
+    this.#made = this.path.replace(/ttseg$/, 'tmp');
     const start = encodeSegmentHeader({ ...header, number: number % 2 ** 32 });
     this.#end = start.length;
     try {

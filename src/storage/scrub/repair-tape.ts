@@ -2,7 +2,7 @@ import path from 'node:path';
 import { TapeError } from '../../errors.js';
 import { listLanes } from '../../journal/journal.js';
 import { checkPath, resolveOptions } from '../../options.js';
-import type { FileLock, Runtime } from '../../runtime.js';
+import type { Runtime } from '../../runtime.js';
 import type { Schema } from '../../schema.js';
 import { Catalog } from '../../segment/catalog.js';
 import { STORAGE_FILE } from '../identity.js';
@@ -10,6 +10,7 @@ import { checkRoster, type RosterNode } from '../roster.js';
 import { claimDirectories, makeDirectory, type Survey, survey } from '../survey.js';
 import { CopyChecker } from './copy-checker.js';
 import { type RepairCounts, Repairer, type RepairProgress, type Trouble } from './repair.js';
+import { RepairLocks } from './repair-locks.js';
 import { removeUnfinished } from './repair-segment.js';
 import { stateOf } from './state.js';
 import { surveyCopies } from './survey-copies.js';
@@ -54,10 +55,6 @@ export interface RepairResult extends RepairCounts {
   troubles: Trouble[];
 }
 
-/** A writer that opens the tape holds the lock for so long at most, but for one that has much to recover. */
-const DROP_LOCK_MS = 30_000;
-const LOCK_PAUSE_MS = 50;
-
 /**
  * Restores `redundancy` good copies of every block, also beside a writer, and removes what is bad or too many. Interrupted at any
  * point and run again, it ends in the same state, and no block has fewer good copies at any moment than it had before.
@@ -76,7 +73,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
   const retiring = new Set(retire.map((directory) => indexOf(before, directory)));
   const turns = new Turns(signal);
   if (files.exists(before.journal) || !dryRun) makeDirectory(files, before.journal);
-  const locks = new Locks(runtime, before.journal);
+  const locks = new RepairLocks(runtime, before.journal);
   try {
     const alone = locks.begin();
     if (!alone && retiring.size + lostStorageNodes.length > 0) {
@@ -132,7 +129,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
         random: Math.random,
         onProgress,
       });
-      const plan = dryRun ? repairer.rehearse() : await repairer.restore();
+      const plan = dryRun ? repairer.rehearse() : await repairer.restore({ tidy: true });
       if (!dryRun && plan.removals.length > 0) {
         await locks.whileDropping(turns, () => repairer.remove(plan.removals));
       }
@@ -296,57 +293,4 @@ export function schemaOf({ files }: Runtime, { tape, tapeId, directories }: Surv
   throw new TapeError('NOT_FOUND', `${directories.join(', ')}: nothing there says what the tape's schema is`, {
     path: directories[0],
   });
-}
-
-/** What keeps a repair apart from others. */
-class Locks {
-  readonly #runtime: Runtime;
-  readonly #journal: string;
-  readonly #held: FileLock[] = [];
-
-  constructor(runtime: Runtime, journal: string) {
-    this.#runtime = runtime;
-    this.#journal = journal;
-  }
-
-  /** Answers whether no writer has the tape; none can open it then until `release`. @throws TapeError `LOCKED` by another repair */
-  begin(): boolean {
-    if (this.#take('repair-lock') === null) {
-      throw new TapeError('LOCKED', `${this.#journal}: another repair of the tape is under way: wait for it`, {
-        path: path.join(this.#journal, 'repair-lock'),
-      });
-    }
-    return this.#take('lock') !== null;
-  }
-
-  /** Whoever opens the tape meanwhile waits: it would see a copy that moves on neither of two storage nodes. */
-  async whileDropping(turns: Turns, drop: () => void): Promise<void> {
-    const untilMs = performance.now() + DROP_LOCK_MS;
-    let lock = this.#take('drop-lock');
-    while (lock === null) {
-      if (performance.now() > untilMs) {
-        throw new TapeError('LOCKED', `${this.#journal}: a writer is opening the tape: repair it again when it has`, {
-          path: path.join(this.#journal, 'drop-lock'),
-        });
-      }
-      await turns.sleep(LOCK_PAUSE_MS);
-      lock = this.#take('drop-lock');
-    }
-    drop();
-  }
-
-  #take(name: string): FileLock | null {
-    try {
-      const lock = this.#runtime.lock(path.join(this.#journal, name));
-      this.#held.push(lock);
-      return lock;
-    } catch (error) {
-      if (error instanceof TapeError && error.code === 'LOCKED') return null;
-      throw error;
-    }
-  }
-
-  release(): void {
-    for (const lock of this.#held.reverse()) lock.release();
-  }
 }

@@ -11,7 +11,7 @@ import {
   type RepairState,
   type SegmentState,
 } from './plan.js';
-import { copyBytes, RepairSegment, SourceFailed } from './repair-segment.js';
+import { copyBytes, RepairSegment, repairFile, SourceFailed } from './repair-segment.js';
 import { rankOf } from './state.js';
 import type { ScrubbedTape } from './survey-copies.js';
 import type { Turns } from './turns.js';
@@ -72,11 +72,11 @@ export class Repairer {
     this.#work = work;
   }
 
-  /** Writes until there is nothing more to write; answers the last plan. @throws the signal's reason */
-  async restore(): Promise<RepairPlan> {
+  /** Writes until there is nothing more to write; answers the last plan. `tidy`: also to get rid of what is not wanted. */
+  async restore({ tidy }: { tidy: boolean }): Promise<RepairPlan> {
     for (;;) {
       const plan = this.#plan();
-      const writes = [...plan.additions, ...plan.rewrites];
+      const writes = tidy ? [...plan.additions, ...plan.rewrites] : plan.additions;
       if (plan.mends.length + writes.length === 0) return plan;
       const total = [...plan.mends, ...writes].reduce((sum, { block }) => sum + block.blockBytes, 0);
       let done = 0;
@@ -225,7 +225,8 @@ export class Repairer {
       ...this.#work.state.segments.flatMap((segment) => (segment.storage === storage ? [segment.rank] : [])),
     );
     // By the clock, so that no number comes back once its segment is gone: readers know segments by their names.
-    const number = Math.max(last + 1, Number(createdNs / 1_000_000n));
+    let number = Math.max(last + 1, Number(createdNs / 1_000_000n));
+    while (tape.files.exists(repairFile(directory, number))) number++;
     const { schema } = tape;
     return new RepairSegment(tape.files, directory, number, { tapeId, storageNode: storage, createdNs, epoch, schema });
   }

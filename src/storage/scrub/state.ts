@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Files } from '../../files.js';
-import { segmentNumber } from '../../segment/catalog.js';
+import { type CatalogSegment, segmentNumber } from '../../segment/catalog.js';
 import type { BlockState, NodeState, RepairState, SegmentState } from './plan.js';
 import type { Findings, FoundSegment } from './survey-copies.js';
 
@@ -56,7 +56,7 @@ export const rankOf = (file: string): number => {
 };
 
 /** Blocks lie where blocks may, and none over another: to write one leaves the others as they are. */
-function isSound({ header, end, entries }: FoundSegment): boolean {
+export function isSound({ header, end, entries }: CatalogSegment): boolean {
   let free = header?.headerBytes ?? 0;
   for (const { offset, blockBytes } of [...entries].sort((a, b) => a.offset - b.offset)) {
     if (offset < free || offset % 8 !== 0) return false;

@@ -13,6 +13,10 @@ export interface VerifyOptions {
 
 /** What `verify` found. */
 export interface Verdict {
+  /** On how many storage nodes each block should be; null where neither the tape nor an option says. */
+  redundancy: number | null;
+  /** Storage nodes of the tape, by their last paths, that were not looked at. */
+  missingStorageNodes: string[];
   blocks: number;
   /** Copies that are good. */
   copies: number;
@@ -40,7 +44,10 @@ export async function verifyTape(tape: ScrubbedTape, options: VerifyOptions): Pr
     const redundancy = wanted(found.survey.roster);
     const good = found.blocks.map(({ copies }) => copies.filter(({ reason }) => reason === null).length);
     const spread = found.blocks.map(({ copies }) => holders(copies).size);
+    const { ids, roster } = found.survey;
     return {
+      redundancy,
+      missingStorageNodes: (roster?.storageNodes ?? []).flatMap(({ id, path }) => (ids.includes(id) ? [] : [path])),
       blocks: found.blocks.length,
       copies: sum(good),
       damaged: found.blocks.flatMap(damageOf),
