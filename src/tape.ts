@@ -1,21 +1,20 @@
 import { runtime } from 'ticktape/runtime';
 import { CONTROL_STATE, TAPE_CLOSING, TAPE_FAILED } from '../assembly/layout.js';
 import { TapeError } from './errors.js';
+import type { FlushReport } from './flush/flusher.js';
 import type { RemoteFlusher } from './flush/remote.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
-import type { Journal } from './journal/journal.js';
-import type { RecoveryReport } from './journal/recovery.js';
 import type { ResolvedOptions } from './options.js';
 import type { Batch } from './read/batch.js';
 import type { ScanOptions, TapeBlocks } from './read/reader.js';
-import type { FileLock, Zstd } from './runtime.js';
 import type { Fields, Schema, ValuesOf } from './schema.js';
-import type { Catalog, CatalogBlock } from './segment/catalog.js';
+import type { CatalogBlock } from './segment/catalog.js';
+import type { Session } from './session.js';
 import { readCounters, type TapeStats } from './stats.js';
 import { mendBlock } from './storage/scrub/mend-block.js';
 import { type RepairOptions, type RepairResult, repairTapeOn } from './storage/scrub/repair-tape.js';
+import type { ScrubbedTape } from './storage/scrub/survey-copies.js';
 import { type Verdict, type VerifyOptions, verifyTape } from './storage/scrub/verify.js';
-import type { Survey } from './storage/survey.js';
 
 /** A tape opened for writing. One process at a time has one. */
 export class Tape<F extends Fields> {
@@ -54,7 +53,8 @@ export class Tape<F extends Fields> {
    */
   appenderHandle(): AppenderHandle {
     this.#checkOpen();
-    const { journal, options } = this.#parts;
+    const { options } = this.#parts;
+    const { journal } = this.#parts.session;
     const lane = journal.takeLane();
     return {
       memory: journal.memory,
@@ -68,10 +68,10 @@ export class Tape<F extends Fields> {
 
   /**
    * Resolves when everything appended before, on all threads, is on its storage nodes (with `durability: 'disk'`: and would
-   * survive a power cut).
+   * survive a power cut), and says on how many: fewer than `redundancy` where too few are healthy (`degraded: 'continue'`).
    * @throws TapeError of the storage nodes; what could not be written stays in the lanes and is tried again
    */
-  flush(): Promise<void> {
+  flush(): Promise<FlushReport> {
     this.#checkOpen();
     return this.#parts.flusher.flush();
   }
@@ -87,26 +87,32 @@ export class Tape<F extends Fields> {
   }
 
   async #mend(block: CatalogBlock): Promise<void> {
-    const { survey, zstd, options, catalog, tapeId, epoch } = this.#parts;
-    const { directories, journal } = survey;
+    const { session, options } = this.#parts;
+    const { tapeId, catalog, flusherSetup } = session;
     const { redundancy, segmentBytes, onWarning } = options;
-    const tape = { files: runtime.files, schema: this.schema, zstd, directories, journal };
     try {
-      const settings = { tapeId, epoch, redundancy, segmentBytes };
-      const troubles = await mendBlock(runtime, { ...tape, ...settings }, catalog, block);
-      for (const { message } of troubles) onWarning(message);
+      const tape = { ...this.#scrubbed, tapeId, epoch: flusherSetup.epoch, redundancy, segmentBytes };
+      for (const { message } of await mendBlock(runtime, tape, catalog, block)) onWarning(message);
     } catch (error) {
       onWarning(`block ${block.sequence} was not mended: ${(error as Error).message}`);
     }
   }
 
+  get #scrubbed(): ScrubbedTape {
+    const { survey, zstd } = this.#parts.session;
+    return {
+      files: runtime.files,
+      schema: this.schema,
+      zstd,
+      directories: survey.directories,
+      journal: survey.journal,
+    };
+  }
+
   /** Reads and checks every copy of every block, while records may come in. */
   verify(options: VerifyOptions = {}): Promise<Verdict> {
     this.#checkOpen();
-    const { survey, zstd, options: own } = this.#parts;
-    const { directories, journal } = survey;
-    const tape = { files: runtime.files, schema: this.schema, zstd, directories, journal };
-    return verifyTape(tape, { redundancy: own.redundancy, ...options });
+    return verifyTape(this.#scrubbed, { redundancy: this.#parts.options.redundancy, ...options });
   }
 
   /**
@@ -116,8 +122,8 @@ export class Tape<F extends Fields> {
    */
   repair(options: Pick<RepairOptions, 'dryRun' | 'onProgress' | 'signal'> = {}): Promise<RepairResult> {
     this.#checkOpen();
-    const { survey, options: own } = this.#parts;
-    const { directories: storage, journal } = survey;
+    const { session, options: own } = this.#parts;
+    const { directories: storage, journal } = session.survey;
     return repairTapeOn(runtime, {
       storage,
       journal,
@@ -128,7 +134,8 @@ export class Tape<F extends Fields> {
   }
 
   stats(): TapeStats {
-    const { journal, options, survey, recovery, blocks, flusher } = this.#parts;
+    const { session, options, blocks, flusher } = this.#parts;
+    const { journal, survey, recovery } = session;
     return {
       ...readCounters(journal, survey.directories),
       redundancy: options.redundancy,
@@ -154,29 +161,21 @@ export class Tape<F extends Fields> {
 
   async #close(): Promise<void> {
     this.#appender.close();
-    const { journal, flusher, blocks, lock } = this.#parts;
+    const { session, flusher, blocks } = this.#parts;
+    const { journal } = session;
     const words = new Int32Array(journal.memory.buffer);
     Atomics.compareExchange(words, CONTROL_STATE >> 2, Atomics.load(words, CONTROL_STATE >> 2), TAPE_CLOSING);
     let empty = false;
     try {
       await flusher.close();
       empty = true;
-      this.#giveBackSequences();
     } finally {
-      if (!empty) Atomics.store(words, CONTROL_STATE >> 2, TAPE_FAILED);
       blocks.close();
-      journal.close(empty);
-      lock.release();
-    }
-  }
-
-  #giveBackSequences(): void {
-    const { options, giveBackSequences } = this.#parts;
-    try {
-      giveBackSequences(this.stats().records);
-    } catch (error) {
-      // Everything is stored; sequences would only be skipped if a storage node were lost.
-      options.onWarning((error as Error).message);
+      if (empty) session.end(this.stats().records);
+      else {
+        Atomics.store(words, CONTROL_STATE >> 2, TAPE_FAILED);
+        session.abandon();
+      }
     }
   }
 
@@ -188,17 +187,8 @@ export class Tape<F extends Fields> {
 /** What `openTape` puts together. */
 export interface TapeParts<F extends Fields> {
   options: ResolvedOptions;
-  survey: Survey;
-  tapeId: Uint8Array;
-  epoch: number;
-  catalog: Catalog;
-  zstd: Zstd;
-  journal: Journal;
+  session: Session;
   flusher: RemoteFlusher;
   blocks: TapeBlocks<F>;
-  recovery: RecoveryReport;
-  lock: FileLock;
-  /** Of a session that sealed so many records: it may have reserved more sequences. */
-  giveBackSequences(records: number): void;
   onTrouble(listener: (error: Error) => void): void;
 }

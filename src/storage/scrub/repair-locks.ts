@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { TapeError } from '../../errors.js';
 import type { FileLock, Runtime } from '../../runtime.js';
-import type { Turns } from './turns.js';
+import { Turns } from './turns.js';
 
 /** A writer that opens the tape holds the lock for so long at most, but for one that has much to recover. */
 const DROP_LOCK_MS = 30_000;
@@ -30,32 +30,57 @@ export class RepairLocks {
 
   /** Whoever opens the tape meanwhile waits: it would see a copy that moves on neither of two storage nodes. */
   async whileDropping(turns: Turns, drop: () => void): Promise<void> {
-    const untilMs = performance.now() + DROP_LOCK_MS;
-    let lock = this.#take('drop-lock');
-    while (lock === null) {
-      if (performance.now() > untilMs) {
-        throw new TapeError('LOCKED', `${this.#journal}: a writer is opening the tape: repair it again when it has`, {
-          path: path.join(this.#journal, 'drop-lock'),
-        });
-      }
-      await turns.sleep(LOCK_PAUSE_MS);
-      lock = this.#take('drop-lock');
+    const lock = await takeDropLock(this.#runtime, this.#journal, DROP_LOCK_MS, turns);
+    try {
+      drop();
+    } finally {
+      lock.release();
     }
-    drop();
   }
 
   #take(name: string): FileLock | null {
-    try {
-      const lock = this.#runtime.lock(path.join(this.#journal, name));
-      this.#held.push(lock);
-      return lock;
-    } catch (error) {
-      if (error instanceof TapeError && error.code === 'LOCKED') return null;
-      throw error;
-    }
+    const lock = tryLock(this.#runtime, path.join(this.#journal, name));
+    if (lock !== null) this.#held.push(lock);
+    return lock;
   }
 
   release(): void {
     for (const lock of this.#held.reverse()) lock.release();
+  }
+}
+
+/**
+ * What an opening writer holds while it looks at the storage nodes, and a repair while it removes segments.
+ * @throws TapeError `LOCKED` where the other one has it for longer than `waitMs`
+ */
+export async function takeDropLock(
+  runtime: Runtime,
+  journal: string,
+  waitMs: number,
+  turns = new Turns(undefined),
+): Promise<FileLock> {
+  const file = path.join(journal, 'drop-lock');
+  for (let waitedMs = 0; ; waitedMs += LOCK_PAUSE_MS) {
+    const lock = tryLock(runtime, file);
+    if (lock !== null) return lock;
+    if (waitedMs >= waitMs) {
+      throw new TapeError(
+        'LOCKED',
+        `${file}: a repair of the tape, or a writer that opens it, does not let go of it: try again`,
+        {
+          path: file,
+        },
+      );
+    }
+    await turns.sleep(LOCK_PAUSE_MS);
+  }
+}
+
+function tryLock(runtime: Runtime, file: string): FileLock | null {
+  try {
+    return runtime.lock(file);
+  } catch (error) {
+    if (error instanceof TapeError && error.code === 'LOCKED') return null;
+    throw error;
   }
 }

@@ -115,7 +115,7 @@ export class RepairSegment {
       throw ioError(cause, this.#made, 'finish a segment');
     }
     // It has its name: a copy counts, but may be gone after a power cut.
-    this.#files.syncDirectory(path.dirname(this.path));
+    await this.#files.syncDirectoryAsync(path.dirname(this.path));
     return bytes;
   }
 

@@ -4,7 +4,7 @@ import type { Range } from '../../ranges.js';
 import type { Zstd } from '../../runtime.js';
 import type { Schema } from '../../schema.js';
 import { type BlockCopy, Catalog, type CatalogBlock, type CatalogSegment } from '../../segment/catalog.js';
-import { RESERVED_SEQUENCES, type Roster } from '../roster.js';
+import type { Roster } from '../roster.js';
 import { type Survey, survey } from '../survey.js';
 import type { CopyChecker } from './copy-checker.js';
 import { Turns } from './turns.js';
@@ -98,8 +98,7 @@ export async function surveyCopies(
   const isOpen = ({ sealed, epoch }: CatalogSegment) =>
     !sealed && lanes.some((lane) => lane <= epoch || epoch === tapeFile?.epoch);
   const missing = catalog.gaps();
-  const endUnknown =
-    lanes.length > 0 || roster === null || roster.nextSequence - catalog.nextSequence >= RESERVED_SEQUENCES / 2n;
+  const endUnknown = roster === null || roster.unclosedFrom !== null;
   if (!endUnknown && catalog.nextSequence < roster.nextSequence) {
     missing.push({ from: catalog.nextSequence, to: roster.nextSequence });
   }
