@@ -19,6 +19,11 @@ export const CONTROL_SEALED_RECORDS = CONTROL + 256;
 export const CONTROL_SEALED_BLOCKS = CONTROL + 264;
 export const CONTROL_RAW_BYTES = CONTROL + 272;
 export const CONTROL_STORED_BYTES = CONTROL + 280;
+/** u64 each: the mark of retention, and what it has dropped so far in this session. */
+export const CONTROL_FIRST_SEQUENCE = CONTROL + 320;
+export const CONTROL_DROPPED_RECORDS = CONTROL + 328;
+export const CONTROL_DROPPED_SEGMENTS = CONTROL + 336;
+export const CONTROL_DROPPED_BYTES = CONTROL + 344;
 /** The schema's field table: u32 count, then FIELD_BYTES a field, from CONTROL_FIELDS on. */
 export const CONTROL_FIELD_COUNT = CONTROL + 1024;
 export const CONTROL_FIELDS = CONTROL + 1088;

@@ -13,9 +13,11 @@ import { TapeReader } from './read/tape-reader.js';
 import type { Mapper } from './runtime.js';
 import { describeKind, type Fields, type Schema } from './schema.js';
 import { Catalog } from './segment/catalog.js';
+import { countDropped } from './stats.js';
 import { DirectoryStorageNode } from './storage/directory.js';
-import { writeTapeFile } from './storage/identity.js';
+import { changeTapeRoster } from './storage/identity.js';
 import { Replicator } from './storage/replicator.js';
+import { finishRetention } from './storage/retention.js';
 import { checkRoster, RESERVED_SEQUENCES, type RosterNode } from './storage/roster.js';
 import { checkWritable, claimDirectories, makeDirectory, type Survey, survey } from './storage/survey.js';
 import { Tape } from './tape.js';
@@ -57,7 +59,7 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
     throw new TapeError('NOT_FOUND', `${found.directories.join(', ')}: no tape there`, { path: found.directories[0] });
   }
   checkSchema(schema, found);
-  const catalog = new Catalog(files, found.directories, found.roster?.skipped);
+  const catalog = new Catalog(files, found.directories, found.roster?.skipped, found.roster?.firstSequence);
   catalog.refresh(found.tapeId);
   checkSegmentSchemas(schema, catalog);
   return new TapeReader(
@@ -92,7 +94,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     const { roster } = found;
     const givenUp = checkRoster(roster, found.directories, found.ids, options.lostStorageNodes);
     const tapeId = found.tapeId ?? crypto.getRandomValues(new Uint8Array(16));
-    const catalog = new Catalog(files, found.directories, roster?.skipped);
+    const catalog = new Catalog(files, found.directories, roster?.skipped, roster?.firstSequence);
     const symbols = readSymbols(files, found.journal, tapeId);
     const zstd = await runtime.zstd();
     const input = { files, schema, tapeId, journal: found.journal, catalog, symbols, zstd, options };
@@ -102,7 +104,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     for (const directory of found.directories) makeDirectory(files, directory);
     const epoch = nextEpoch(found, catalog, plan.lanes);
     if (givenUp.length > 0) skipMissing(catalog, found, givenUp, options);
-    const tapeFile = claimDirectories(
+    claimDirectories(
       files,
       found,
       { tapeId, schema, epoch },
@@ -110,8 +112,10 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
         lost: [...(roster?.lost ?? []), ...givenUp],
         nextSequence: catalog.nextSequence + RESERVED_SEQUENCES,
         skipped: catalog.skipped,
+        firstSequence: catalog.firstSequence,
       },
     );
+    const removed = finishRetention(files, catalog, options.onWarning);
     const session = {
       tapeId,
       schema,
@@ -140,6 +144,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     });
     const { nextSequence } = catalog;
     journal = new Journal({ runtime, mapper, directory: found.journal, tapeId, epoch, schema, map });
+    countDropped(journal.memory, { firstSequence: catalog.firstSequence, records: 0, ...removed });
     let onTrouble: (error: Error) => void = () => {};
     flusher = await RemoteFlusher.start(
       runtime,
@@ -160,6 +165,9 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
         epoch,
         segmentBytes: options.segmentBytes,
         segmentMaxAgeMs: options.segmentMaxAgeMs,
+        retention: options.retention,
+        firstSequence: catalog.firstSequence,
+        skipped: catalog.skipped,
       },
       (error) => {
         options.onWarning(error.message);
@@ -175,8 +183,8 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
       recovery,
       lock,
       giveBackSequences(records) {
-        const ended = { ...tapeFile.roster, nextSequence: nextSequence + BigInt(records) };
-        writeTapeFile(files, found.journal, { ...tapeFile, roster: ended });
+        const ended = nextSequence + BigInt(records);
+        changeTapeRoster(files, found.journal, (roster) => ({ ...roster, nextSequence: ended }));
       },
       onTrouble(listener) {
         onTrouble = listener;

@@ -7,10 +7,13 @@ import { TapeError } from '../errors.js';
 import { BufferedJournal } from '../journal/buffered.js';
 import type { MemoryMap } from '../journal/memory-map.js';
 import { instantiateKernels } from '../kernels.js';
-import type { Compression, Durability } from '../options.js';
+import type { Compression, Durability, RetentionOptions } from '../options.js';
+import type { Range } from '../ranges.js';
 import { Schema } from '../schema.js';
+import { countDropped } from '../stats.js';
 import { DirectoryStorageNode } from '../storage/directory.js';
 import { Replicator } from '../storage/replicator.js';
+import { Retention } from '../storage/retention.js';
 import { AdaptiveEffort } from './adaptive.js';
 import { type CompressionChoice, Flusher } from './flusher.js';
 
@@ -32,6 +35,9 @@ export interface FlusherSetup {
   flushIntervalMs: number;
   segmentBytes: number;
   segmentMaxAgeMs: number;
+  retention: RetentionOptions | undefined;
+  firstSequence: bigint;
+  skipped: readonly Range[];
 }
 
 /** To the flusher. */
@@ -97,6 +103,8 @@ async function run(setup: FlusherSetup): Promise<void> {
   });
   const buffered = mapped ? null : new BufferedJournal(runtime.files, memory, map, setup.journal, epoch);
 
+  const retention = retentionOf(setup, (storage) => replicator.loads[storage].asideUntilMs > nowMs());
+
   const commands: FlusherCommand[] = [];
   let wake = () => {};
   parentPort!.on('message', (command: FlusherCommand) => {
@@ -118,6 +126,8 @@ async function run(setup: FlusherSetup): Promise<void> {
   for (;;) {
     try {
       buffered?.persist();
+      // Before more is stored: what is stored now, the lanes' files have let go of.
+      retention?.tick(flusher.nextSequence);
       const worked = await flusher.doWork();
       postChoice();
       // A lane's line goes back and forth at every publish to one who reads it: come for batches, not for records.
@@ -146,6 +156,7 @@ async function run(setup: FlusherSetup): Promise<void> {
       post({ type: 'done', id: command.id, error });
     } else if (command?.type === 'close') {
       const error = await outcome(async () => {
+        await retention?.close();
         await close(flusher, memory, map);
         await replicator.close(durability === 'disk');
         buffered?.close();
@@ -165,6 +176,21 @@ async function run(setup: FlusherSetup): Promise<void> {
       });
     }
   }
+}
+
+/** Drops what is old; null where nothing is to go. */
+function retentionOf(setup: FlusherSetup, isAside: (storage: number) => boolean): Retention | null {
+  if (setup.retention === undefined) return null;
+  return new Retention({
+    ...setup,
+    policy: setup.retention,
+    files: runtime.files,
+    nowNs: () => runtime.nowNs(),
+    nowMs: () => performance.now(),
+    isAside,
+    onDropped: (dropped) => countDropped(setup.memory, dropped),
+    onTrouble: (error) => post({ type: 'trouble', error: plain(error) }),
+  });
 }
 
 async function syncAll(replicator: Replicator, buffered: BufferedJournal | null): Promise<void> {

@@ -88,6 +88,7 @@ export class TapeBlocks<F extends Fields> {
     this.#catalog.refresh(this.#tapeId);
     // A later block may have been found on one storage node after an earlier one had been written to another that was read before.
     if (this.#catalog.gaps().length > 0) this.#catalog.refresh(this.#tapeId);
+    this.#closeGone();
     const gap = this.#catalog.gaps()[0];
     if (gap !== undefined) {
       throw new TapeError(
@@ -152,12 +153,16 @@ export class TapeBlocks<F extends Fields> {
     });
   }
 
-  /** What `use` makes of the block, from the first of its copies that is good for it. @throws TapeError `BLOCK_DAMAGED` */
-  #read<T>(block: CatalogBlock, use: (header: BlockHeader) => T): T {
+  /**
+   * What `use` makes of the block, from the first of its copies that is good for it; null where retention dropped the block meanwhile.
+   * @throws TapeError `BLOCK_DAMAGED`
+   */
+  #read<T>(block: CatalogBlock, use: (header: BlockHeader) => T): T | null {
     for (const copy of block.copies) {
       const result = this.#tryCopy(block, copy, use);
       if (!(result instanceof DamagedBlock)) return result as T;
     }
+    if (this.#catalog.isDropped(block)) return null;
     const tried = this.damage.filter((damage) => damage.block === block.sequence);
     throw new TapeError(
       'BLOCK_DAMAGED',
@@ -174,6 +179,8 @@ export class TapeBlocks<F extends Fields> {
       const unreadable = error instanceof TapeError || (error as NodeJS.ErrnoException).syscall !== undefined;
       if (!(error instanceof DamagedBlock) && !unreadable) throw error;
       const { message } = error as Error;
+      const gone = error instanceof TapeError && error.code === 'NOT_FOUND';
+      if (gone && this.#catalog.isDropped(block)) return new DamagedBlock(message, { cause: error });
       const known = this.damage.some(({ path, offset }) => path === copy.path && offset === copy.offset);
       if (!known) this.damage.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: message });
       return error instanceof DamagedBlock ? error : new DamagedBlock(message, { cause: error });
@@ -205,17 +212,23 @@ export class TapeBlocks<F extends Fields> {
     };
     for (const [done, block] of blocks.entries()) {
       let good = 0;
+      const damaged: Damage[] = [];
       for (const copy of block.copies) {
         const result = this.#tryCopy(block, copy, (header) => {
           this.#decoder.verify(header);
           for (const field of this.#schema.table) this.#decoder.column(header, field);
         });
         if (result instanceof DamagedBlock) {
-          verdict.damaged.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: result.message });
+          damaged.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: result.message });
         } else good++;
       }
-      verdict.copies += good;
-      if (good < redundancy) verdict.underReplicated++;
+      const few = good < redundancy;
+      if ((few || damaged.length > 0) && this.#catalog.isDropped(block)) verdict.blocks--;
+      else {
+        verdict.copies += good;
+        verdict.damaged.push(...damaged);
+        if (few) verdict.underReplicated++;
+      }
       onProgress?.(done + 1, blocks.length);
       // Long work leaves the thread to others now and then.
       if (done % 64 === 63) await new Promise((resolve) => setTimeout(resolve, 0));
@@ -225,6 +238,15 @@ export class TapeBlocks<F extends Fields> {
 
   #closeOldest(): void {
     const [[path, reader]] = this.#segments;
+    this.#close(path, reader);
+  }
+
+  /** An open file keeps its space on the disk after it was removed. */
+  #closeGone(): void {
+    for (const [path, reader] of this.#segments) if (!this.#catalog.segments.has(path)) this.#close(path, reader);
+  }
+
+  #close(path: string, reader: SegmentReader): void {
     this.#decoder.release(reader);
     reader.close();
     this.#segments.delete(path);

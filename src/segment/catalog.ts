@@ -3,6 +3,7 @@ import { TapeError } from '../errors.js';
 import type { Files } from '../files.js';
 import { ioError } from '../io.js';
 import { type Range, subtract } from '../ranges.js';
+import { storedMark } from '../storage/identity.js';
 import type { BlockEntry } from './footer.js';
 import type { SegmentHeader } from './header.js';
 import { entryOf, SegmentReader } from './reader.js';
@@ -38,7 +39,10 @@ export interface CatalogSegment {
 /** Whether all of the block is there. */
 export type IsWhole = (file: string, entry: BlockEntry) => boolean;
 
-/** Every block on a tape's storage nodes, by sequence. Kept up to date by `refresh`, from footers and block headers. */
+/**
+ * Every block on a tape's storage nodes, by sequence, but for those that retention dropped. Kept up to date by `refresh`, from footers
+ * and block headers.
+ */
 export class Catalog {
   readonly directories: readonly string[];
   /** Sequences that are not missed and not given again. */
@@ -47,17 +51,43 @@ export class Catalog {
   readonly #files: Files;
   readonly #bySequence = new Map<bigint, CatalogBlock>();
   #sorted: CatalogBlock[] | null = [];
+  #firstSequence: bigint;
 
-  constructor(files: Files, directories: readonly string[], skipped: readonly Range[] = []) {
+  constructor(files: Files, directories: readonly string[], skipped: readonly Range[] = [], firstSequence = 0n) {
     this.#files = files;
     this.directories = directories;
     this.skipped = skipped;
+    this.#firstSequence = firstSequence;
+  }
+
+  /** The mark of retention: blocks below it are not there, whatever files still hold them. */
+  get firstSequence(): bigint {
+    return this.#firstSequence;
+  }
+
+  /** Whether retention has dropped the block by now, be it since the last `refresh`. */
+  isDropped(block: CatalogBlock): boolean {
+    if (this.#isBelowMark(block)) return true;
+    this.#readMark();
+    return this.#isBelowMark(block);
+  }
+
+  #isBelowMark({ sequence, count }: CatalogBlock): boolean {
+    return sequence + BigInt(count) <= this.#firstSequence;
+  }
+
+  #readMark(): void {
+    const mark = storedMark(this.#files, this.directories);
+    if (mark <= this.#firstSequence) return;
+    this.#firstSequence = mark;
+    this.#sorted = null;
   }
 
   /** All blocks, by sequence. */
   get blocks(): readonly CatalogBlock[] {
     if (this.#sorted === null) {
-      this.#sorted = [...this.#bySequence.values()].sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
+      const blocks = [...this.#bySequence.values()].filter((block) => !this.#isBelowMark(block));
+      this.#sorted = blocks.sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
       for (let i = 1; i < this.#sorted.length; i++) {
         const before = this.#sorted[i - 1];
         if (before.sequence + BigInt(before.count) > this.#sorted[i].sequence) {
@@ -71,17 +101,17 @@ export class Catalog {
   /** The sequence behind the last block and all that are skipped. */
   get nextSequence(): bigint {
     const last = this.blocks.at(-1);
-    let next = last === undefined ? 0n : last.sequence + BigInt(last.count);
+    let next = last === undefined ? this.#firstSequence : last.sequence + BigInt(last.count);
     for (const { to } of this.skipped) if (to > next) next = to;
     return next;
   }
 
-  /** Runs of sequences from..to that no block holds, but for those that are skipped. */
+  /** Runs of sequences from..to, from the mark of retention on, that no block holds, but for those that are skipped. */
   gaps(): Range[] {
     const gaps: Range[] = [];
-    let next = 0n;
+    let next = this.#firstSequence;
     for (const { sequence, count } of this.blocks) {
-      if (sequence !== next) gaps.push({ from: next, to: sequence });
+      if (sequence > next) gaps.push({ from: next, to: sequence });
       next = sequence + BigInt(count);
     }
     return subtract(gaps, this.skipped);
@@ -110,6 +140,8 @@ export class Catalog {
       }
     });
     for (const [file, segment] of this.segments) if (!seen.has(file)) this.#forget(segment);
+    // Last: it is written before anything is removed, so whatever was found gone lies below it.
+    this.#readMark();
   }
 
   #read(file: string, storage: number, tapeId: Uint8Array | null, isWhole: IsWhole | null): void {
