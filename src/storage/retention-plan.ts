@@ -47,14 +47,6 @@ export function planRetention(
   const raiseTo = (end: bigint) => {
     if (end > mark) mark = end;
   };
-  if (ageMs !== undefined) {
-    const oldNs = nowNs - BigInt(ageMs) * 1_000_000n;
-    const young = leastFirst(
-      segments.filter(({ newestNs, end }) => newestNs >= oldNs && end > firstSequence),
-      stays,
-    );
-    for (const { end } of byEnd) if (end <= young) raiseTo(end);
-  }
   if (bytes !== undefined) {
     let total = segments.reduce((sum, segment) => sum + segment.bytes, 0);
     for (const segment of byEnd) {
@@ -62,6 +54,14 @@ export function planRetention(
       total -= segment.bytes;
       raiseTo(segment.end);
     }
+  }
+  if (ageMs !== undefined) {
+    const oldNs = nowNs - BigInt(ageMs) * 1_000_000n;
+    const young = leastFirst(
+      segments.filter(({ newestNs, end }) => newestNs >= oldNs && end > mark),
+      stays,
+    );
+    for (const { end } of byEnd) if (end <= young) raiseTo(end);
   }
   return { firstSequence: mark, remove: byEnd.filter(({ end }) => end <= mark) };
 }
