@@ -150,7 +150,7 @@ export function parseRoster(value: unknown, file: string): Roster | null {
       return from < to ? { from, to } : refuse('skipped');
     }),
     // Lists from before there was retention have none.
-    firstSequence: sequence(of.firstSequence ?? '0', 'firstSequence'),
+    firstSequence: of.firstSequence === undefined ? 0n : sequence(of.firstSequence, 'firstSequence'),
   };
 }
 
