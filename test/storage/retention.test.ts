@@ -37,6 +37,9 @@ async function left(): Promise<string> {
 
 const segments = (root: string) => filesOf(root, /\.ttseg$/).map((file) => path.relative(root, file));
 
+const newestOf = (root: string) =>
+  storageOf('', NODES).map((directory) => segments(root).findLast((file) => path.dirname(file) === directory)!);
+
 /** What retention does on the tape at `root` as its writer. */
 function retentionOf(root: string, files: Files, parts: Partial<RetentionParts> = {}) {
   const storage = storageOf(root, NODES);
@@ -113,6 +116,16 @@ test('what is old goes from all storage nodes, and what is counted is what went'
   expect(files.changes).toEqual([]);
   expect(again.dropped).toMatchObject({ records: 0, segments: 0 });
   expect(segments(root)).toEqual(after);
+});
+
+test('the newest segment of each storage node stays, whose number no other is to have', async () => {
+  const root = await left();
+  await reopen(trade, { storage: storageOf(root, NODES), ...OPTIONS });
+  const newest = newestOf(root);
+  const { run, dropped } = retentionOf(root, runtime.files);
+  await run();
+  expect(dropped.segments).toBeGreaterThan(0);
+  expect(segments(root)).toEqual(expect.arrayContaining(newest));
 });
 
 test('the lanes are on the disk before the mark, the mark everywhere before anything is removed', async () => {
@@ -204,10 +217,13 @@ test('sequences go on at the mark where nothing is left', async () => {
     );
   }
   expect(await sequencesOf(root)).toEqual([]);
+  const newest = newestOf(root);
   const tape = await openTape(trade, { storage, ...OPTIONS });
   tape.append(1n, 0, 'S0', 0, 0);
   await tape.close();
   expect(await sequencesOf(root)).toEqual([STORED + 5n]);
+  expect(segments(root)).toEqual(expect.arrayContaining(newest));
+  expect(segments(root).length).toBeLessThanOrEqual(2 * NODES);
 });
 
 test.each([['x'], [7], [null], [String(2n ** 64n)], ['-1']])('a mark of %j is CORRUPT', async (firstSequence) => {
