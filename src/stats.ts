@@ -1,4 +1,6 @@
 import {
+  CONTROL_DEGRADED_BLOCKS,
+  CONTROL_DEGRADED_RECORDS,
   CONTROL_DROPPED_BYTES,
   CONTROL_DROPPED_RECORDS,
   CONTROL_DROPPED_SEGMENTS,
@@ -11,7 +13,9 @@ import {
   LANE_CAPACITY,
   LANE_DROPS,
   LANE_RECORDS,
+  STORAGE_ASIDE,
   STORAGE_COUNTER_BYTES,
+  STORAGE_HUNG,
 } from '../assembly/layout.js';
 import type { CompressionChoice } from './flush/flusher.js';
 import type { Journal } from './journal/journal.js';
@@ -36,9 +40,17 @@ export interface LaneStats {
 /** One storage node's figures in this session. */
 export interface StorageNodeStats {
   path: string;
+  /** Committed on it. */
   blocks: number;
   bytes: number;
   errors: number;
+  /** `aside`: it failed and is left alone for a while. `hung`: a write has run out of time and not come back. */
+  state: 'healthy' | 'aside' | 'hung';
+  /** Of blocks that it was given and has not committed. */
+  inFlightBytes: number;
+  /** Milliseconds that it takes to write a block, of late and at most. */
+  writeMs: number;
+  slowestWriteMs: number;
 }
 
 /** What retention has dropped in this session. */
@@ -65,6 +77,8 @@ export interface TapeStats {
   compressionRatio: number;
   /** How blocks are made at present, and why; null before the first. */
   compression: CompressionChoice | null;
+  /** Blocks, and records in them, that were stored in fewer copies than asked for. */
+  degraded: { blocks: number; records: number };
   lanes: LaneStats[];
   storageNodes: StorageNodeStats[];
   recovery: RecoveryReport;
@@ -108,6 +122,7 @@ export function readCounters(journal: Journal, directories: readonly string[]) {
     rawBytes,
     storedBytes,
     compressionRatio: storedBytes === 0 ? 0 : rawBytes / storedBytes,
+    degraded: { blocks: number(CONTROL_DEGRADED_BLOCKS), records: number(CONTROL_DEGRADED_RECORDS) },
     lanes,
     retention: {
       firstSequence: view.getBigUint64(CONTROL_FIRST_SEQUENCE, true),
@@ -117,7 +132,18 @@ export function readCounters(journal: Journal, directories: readonly string[]) {
     },
     storageNodes: directories.map((directory, i): StorageNodeStats => {
       const at = CONTROL_STORAGE + i * STORAGE_COUNTER_BYTES;
-      return { path: directory, blocks: number(at), bytes: number(at + 8), errors: number(at + 16) };
+      const word = (i: number) => number(at + 8 * i);
+      const state = word(3) === STORAGE_HUNG ? 'hung' : word(3) === STORAGE_ASIDE ? 'aside' : 'healthy';
+      return {
+        path: directory,
+        blocks: word(0),
+        bytes: word(1),
+        errors: word(2),
+        state,
+        inFlightBytes: word(4),
+        writeMs: word(5) / 1000,
+        slowestWriteMs: word(6) / 1000,
+      };
     }),
   };
 }

@@ -201,7 +201,7 @@ async function replaceFileInBackground(files: Files, file: string, text: string)
       handle.close();
     }
     files.rename(made, file);
-    files.syncDirectory(path.dirname(file));
+    await files.syncDirectoryAsync(path.dirname(file));
   } catch (cause) {
     files.remove(made);
     throw ioError(cause, file, 'write it');

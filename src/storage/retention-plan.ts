@@ -9,7 +9,7 @@ export interface RetainedSegment {
   /** The least sequence of its blocks, and that behind the last of them. */
   first: bigint;
   end: bigint;
-  /** The later of the greatest timestamp of its blocks and of when it was made. */
+  /** The later of the greatest timestamp of its blocks and of when it was made; while it is written, now. */
   newestNs: bigint;
   /** Its file may go once all of it lies below the mark. */
   removable: boolean;

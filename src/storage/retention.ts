@@ -14,17 +14,23 @@ import { ioError } from '../io.js';
 import { listLanes } from '../journal/journal.js';
 import type { RetentionOptions } from '../options.js';
 import { type Range, subtract } from '../ranges.js';
-import { type Catalog, listSegments } from '../segment/catalog.js';
+import { type Catalog, isByWriter, listSegments, segmentNumber } from '../segment/catalog.js';
 import { FOOTER_ENTRY_BYTES, TRAILER_BYTES } from '../segment/footer.js';
-import { withSegment } from '../segment/reader.js';
+import type { SegmentHeader } from '../segment/header.js';
+import { type SegmentReader, withSegment } from '../segment/reader.js';
 import type { RetentionStats } from '../stats.js';
 import { changeStorageRosterInBackground, changeTapeRosterInBackground, STORAGE_FILE } from './identity.js';
 import { planRetention, type RetainedSegment } from './retention-plan.js';
 import type { Roster } from './roster.js';
 
 /** Between two looks at what there is; less where the age asks for it. */
-const LONGEST_PAUSE_MS = 5000;
+const LONGEST_PAUSE_MS = 2000;
 const SHORTEST_PAUSE_MS = 50;
+/**
+ * A segment without a footer is taken for one that is being written until it has not grown for so long: then its storage node has had no
+ * block for as long, or has left it to the next open to look at.
+ */
+const SETTLED_NS = 60_000_000_000n;
 /** Behind every sequence. */
 const NEVER = 2n ** 64n;
 
@@ -52,6 +58,8 @@ export interface RetentionParts {
 
 interface KnownSegment extends RetainedSegment {
   sealed: boolean;
+  /** When it was seen to have grown. */
+  grownNs: bigint;
 }
 
 /** Drops what is old while the tape is written. It has no timer: whoever writes the tape calls `tick` again and again. */
@@ -108,7 +116,13 @@ export class Retention {
     const reached = await this.#look(nowNs);
     if (reached !== null && !this.#closing) {
       const place = { firstSequence: this.#mark, releasedTo, nowNs };
-      const plan = planRetention([...this.#segments.values()], this.#parts.policy, place);
+      // Nobody writes what could not be looked at, and nothing newer than was seen is in it.
+      const segments = [...this.#segments.values()].map((segment) =>
+        reached.has(segment.storage)
+          ? segment
+          : { ...segment, written: segment.written && nowNs - segment.grownNs < SETTLED_NS },
+      );
+      const plan = planRetention(segments, this.#parts.policy, place);
       if (await this.#moveMark(plan.firstSequence, reached)) {
         for (const segment of plan.remove) if (reached.has(segment.storage)) await this.#remove(segment);
       }
@@ -138,9 +152,6 @@ export class Retention {
       if (!isAside(storage) && (await this.#lookAt(storage, directory, nowNs))) {
         reached.add(storage);
         this.#seen.add(storage);
-      } else {
-        // Nobody writes it now, and nothing newer than what was seen is in it.
-        for (const segment of this.#segments.values()) if (segment.storage === storage) segment.written = false;
       }
       if (this.#closing) return null;
     }
@@ -184,36 +195,53 @@ export class Retention {
     }
   }
 
-  /** Null for a file that went meanwhile, or that is not what it should be: it stays where it is. */
+  /** Null for a file that went meanwhile, or of which too little can be read: it stays where it is. */
   #read(storage: number, file: string, known: KnownSegment | null, nowNs: bigint): KnownSegment | null {
     try {
       return withSegment(this.#parts.files, file, (reader) => {
-        const base = { storage, path: file, bytes: reader.fileBytes, removable: false };
+        const header = reader.header();
         const footer = reader.footer();
-        // Left by a session before, without what would tell its blocks.
-        if (footer === null && reader.header.epoch !== this.#parts.epoch) return null;
-        if (footer === null) {
-          let first = known?.first ?? NEVER;
-          if (first === NEVER) {
-            const header = reader.blockHeader(reader.header.headerBytes);
-            if (typeof header !== 'string') first = header.sequence;
+        const base = { storage, path: file, bytes: reader.fileBytes, removable: false };
+        if (footer !== null) {
+          // A segment that repair made is not younger for its copies being new.
+          const isDated = typeof header !== 'string' && isByWriter(path.basename(file));
+          let newestNs = isDated ? header.createdNs : NO_TIME;
+          let [first, end] = [NEVER, 0n];
+          for (const { sequence, count, greatestNs } of footer.entries) {
+            if (sequence < first) first = sequence;
+            if (sequence + BigInt(count) > end) end = sequence + BigInt(count);
+            if (greatestNs > newestNs) newestNs = greatestNs;
           }
-          return { ...base, first, end: NEVER, newestNs: nowNs, sealed: false, written: true };
+          return { ...base, first, end, newestNs, sealed: true, written: false, grownNs: newestNs };
         }
-        // A segment that repair made is not older for its blocks' copies being new.
-        let newestNs = path.basename(file).startsWith('repair') ? NO_TIME : reader.header.createdNs;
-        let [first, end] = [NEVER, 0n];
-        for (const { sequence, count, greatestNs } of footer.entries) {
-          if (sequence < first) first = sequence;
-          if (sequence + BigInt(count) > end) end = sequence + BigInt(count);
-          if (greatestNs > newestNs) newestNs = greatestNs;
-        }
-        return { ...base, first, end, newestNs, sealed: true, written: false };
+        // Damaged, or left by a session before.
+        if (typeof header === 'string' || header.epoch !== this.#parts.epoch) return null;
+        return { ...base, end: NEVER, sealed: false, ...this.#readOpen(reader, header, known, nowNs) };
       });
     } catch (error) {
-      if (error instanceof TapeError && error.code !== 'IO') return null;
+      if (error instanceof TapeError && (error.code === 'NOT_FOUND' || error.code === 'BAD_VERSION')) return null;
       throw error;
     }
+  }
+
+  /** Of a segment without a footer only the first block is looked at, until it is settled. */
+  #readOpen(reader: SegmentReader, { headerBytes, tapeId }: SegmentHeader, known: KnownSegment | null, nowNs: bigint) {
+    const grownNs = known?.bytes === reader.fileBytes ? known.grownNs : nowNs;
+    if (nowNs - grownNs < SETTLED_NS) {
+      let first = known?.first ?? NEVER;
+      if (first === NEVER) {
+        const block = reader.blockHeader(headerBytes);
+        if (typeof block !== 'string') first = block.sequence;
+      }
+      return { first, newestNs: nowNs, written: true, grownNs };
+    }
+    if (known?.written === false) return { first: known.first, newestNs: known.newestNs, written: false, grownNs };
+    let [first, newestNs] = [NEVER, grownNs];
+    for (const { header } of reader.walk(headerBytes, false, tapeId)) {
+      if (header.sequence < first) first = header.sequence;
+      if (header.greatestNs > newestNs) newestNs = header.greatestNs;
+    }
+    return { first, newestNs, written: false, grownNs };
   }
 
   /** Answers whether the mark holds. */
@@ -294,14 +322,14 @@ async function syncLane(files: Files, file: string): Promise<void> {
   }
 }
 
-/** Of the segments of one storage node, by what is before their numbers. */
+/** Of the segments of one storage node, those by the writer and those by repair. */
 function newestOf(names: readonly string[]): Set<string> {
-  const newest = new Map<string, { name: string; number: number }>();
-  for (const name of names) {
-    const [, kind, digits] = /^(\w+)-(\d+)/.exec(name)!;
-    if (Number(digits) >= (newest.get(kind)?.number ?? 0)) newest.set(kind, { name, number: Number(digits) });
-  }
-  return new Set([...newest.values()].map(({ name }) => name));
+  const newest = [true, false].map((byWriter) =>
+    names
+      .filter((name) => isByWriter(name) === byWriter)
+      .reduce((last, name) => (last === '' || segmentNumber(name) > segmentNumber(last) ? name : last), ''),
+  );
+  return new Set(newest);
 }
 
 /**

@@ -68,5 +68,8 @@ export class MortalFiles implements Files {
   remove = (path: string) => this.#change(`remove ${path}`, () => runtime.files.remove(path));
   preallocate = (path: string, bytes: number) =>
     this.#change(`preallocate ${path}`, () => runtime.files.preallocate(path, bytes));
+  checkWritable = (directory: string, needBytes: number) => runtime.files.checkWritable(directory, needBytes);
+  syncDirectoryAsync = async (path: string) =>
+    this.#change(`sync ${path}`, () => runtime.files.syncDirectoryAsync(path));
   syncDirectory = (path: string) => this.#change(`sync ${path}`, () => runtime.files.syncDirectory(path));
 }

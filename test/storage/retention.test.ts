@@ -16,7 +16,7 @@ import { errorOf, readAll, reopen } from '../helpers/tape.js';
 
 const NODES = 3;
 const BLOCKS = 6;
-const OPTIONS = { capacity: 16, segmentMaxAgeMs: 1, ...SMALL };
+const OPTIONS = { capacity: 16, segmentMaxAgeMs: 1, syncIntervalMs: 10, ...SMALL };
 /** In them. */
 const STORED = 10n * BigInt(BLOCKS);
 const MINUTE_NS = 60_000_000_000n;
@@ -31,6 +31,8 @@ async function left(): Promise<string> {
     await live.tape.flush();
     await pause(3);
   }
+  // The segments that are ended are sealed when they are synced.
+  await pause(200);
   live.append(5);
   return live.copy();
 }

@@ -69,7 +69,14 @@ describe.each(journals)('with %s', (_, mode) => {
     const tape = await open(storage);
     await tape.flush();
     expect(await recordsOf(tape)).toEqual([]);
-    expect(await tape.verify()).toEqual({ blocks: 0, copies: 0, damaged: [], missing: [], underReplicated: 0 });
+    expect(await tape.verify()).toEqual({
+      blocks: 0,
+      copies: 0,
+      damaged: [],
+      missing: [],
+      underReplicated: 0,
+      damagedSegments: [],
+    });
     expect(tape.stats()).toMatchObject({ records: 0, blocks: 0, rawBytes: 0, storedBytes: 0, compressionRatio: 0 });
     await tape.close();
     expect(await readAll(schema, storage)).toEqual([]);
@@ -166,7 +173,7 @@ describe.each(journals)('with %s', (_, mode) => {
   test('close while flushes are pending: all of them resolve, and all is there', async () => {
     const storage = [scratch()];
     const tape = await open(storage, { capacity: 16 });
-    const pending: Promise<void>[] = [];
+    const pending: Promise<unknown>[] = [];
     for (let i = 0; i < 20; i++) {
       for (const n of upTo(50)) tape.append(...rowOf(50 * i + n));
       pending.push(tape.flush());
@@ -211,6 +218,7 @@ describe.each(journals)('with %s', (_, mode) => {
       damaged: [],
       missing: [],
       underReplicated: 0,
+      damagedSegments: [],
     });
     await tape.close();
   });
