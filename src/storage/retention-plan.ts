@@ -13,8 +13,6 @@ export interface RetainedSegment {
   newestNs: bigint;
   /** Its file may go once all of it lies below the mark. */
   removable: boolean;
-  /** None of its blocks goes: it is being written. */
-  written: boolean;
 }
 
 /** What is to become of the mark, and the files that lie below it then. */
@@ -39,10 +37,6 @@ export function planRetention(
   const byEnd = segments
     .filter(({ removable }) => removable)
     .sort((a, b) => (a.end < b.end ? -1 : a.end > b.end ? 1 : 0));
-  const stays = leastFirst(
-    segments.filter(({ written }) => written),
-    releasedTo,
-  );
   let mark = firstSequence;
   const raiseTo = (end: bigint) => {
     if (end > mark) mark = end;
@@ -50,21 +44,17 @@ export function planRetention(
   if (bytes !== undefined) {
     let total = segments.reduce((sum, segment) => sum + segment.bytes, 0);
     for (const segment of byEnd) {
-      if (total <= bytes || (segment.end > stays && segment.end > firstSequence)) break;
+      if (total <= bytes || (segment.end > releasedTo && segment.end > firstSequence)) break;
       total -= segment.bytes;
       raiseTo(segment.end);
     }
   }
   if (ageMs !== undefined) {
     const oldNs = nowNs - BigInt(ageMs) * 1_000_000n;
-    const young = leastFirst(
-      segments.filter(({ newestNs, end }) => newestNs >= oldNs && end > mark),
-      stays,
-    );
+    const young = segments
+      .filter(({ newestNs, end }) => newestNs >= oldNs && end > mark)
+      .reduce((least, { first }) => (first < least ? first : least), releasedTo);
     for (const { end } of byEnd) if (end <= young) raiseTo(end);
   }
   return { firstSequence: mark, remove: byEnd.filter(({ end }) => end <= mark) };
 }
-
-const leastFirst = (segments: readonly RetainedSegment[], otherwise: bigint): bigint =>
-  segments.reduce((least, { first }) => (first < least ? first : least), otherwise);

@@ -26,10 +26,7 @@ import type { Roster } from './roster.js';
 /** Between two looks at what there is; less where the age asks for it. */
 const LONGEST_PAUSE_MS = 2000;
 const SHORTEST_PAUSE_MS = 50;
-/**
- * A segment without a footer is taken for one that is being written until it has not grown for so long: then its storage node has had no
- * block for as long, or has left it to the next open to look at.
- */
+/** While a segment without a footer grows it is young; once it has not grown for so long, its blocks say how old it is. */
 const SETTLED_NS = 60_000_000_000n;
 /** Behind every sequence. */
 const NEVER = 2n ** 64n;
@@ -58,8 +55,9 @@ export interface RetentionParts {
 
 interface KnownSegment extends RetainedSegment {
   sealed: boolean;
-  /** When it was seen to have grown. */
+  /** When it was seen to have grown, and whether that was so long ago that its blocks were looked at. */
   grownNs: bigint;
+  isSettled: boolean;
 }
 
 /** Drops what is old while the tape is written. It has no timer: whoever writes the tape calls `tick` again and again. */
@@ -116,13 +114,7 @@ export class Retention {
     const reached = await this.#look(nowNs);
     if (reached !== null && !this.#closing) {
       const place = { firstSequence: this.#mark, releasedTo, nowNs };
-      // Nobody writes what could not be looked at, and nothing newer than was seen is in it.
-      const segments = [...this.#segments.values()].map((segment) =>
-        reached.has(segment.storage)
-          ? segment
-          : { ...segment, written: segment.written && nowNs - segment.grownNs < SETTLED_NS },
-      );
-      const plan = planRetention(segments, this.#parts.policy, place);
+      const plan = planRetention([...this.#segments.values()], this.#parts.policy, place);
       if (await this.#moveMark(plan.firstSequence, reached)) {
         for (const segment of plan.remove) if (reached.has(segment.storage)) await this.#remove(segment);
       }
@@ -212,7 +204,7 @@ export class Retention {
             if (sequence + BigInt(count) > end) end = sequence + BigInt(count);
             if (greatestNs > newestNs) newestNs = greatestNs;
           }
-          return { ...base, first, end, newestNs, sealed: true, written: false, grownNs: newestNs };
+          return { ...base, first, end, newestNs, sealed: true, isSettled: true, grownNs: newestNs };
         }
         // Damaged, or left by a session before.
         if (typeof header === 'string' || header.epoch !== this.#parts.epoch) return null;
@@ -227,21 +219,22 @@ export class Retention {
   /** Of a segment without a footer only the first block is looked at, until it is settled. */
   #readOpen(reader: SegmentReader, { headerBytes, tapeId }: SegmentHeader, known: KnownSegment | null, nowNs: bigint) {
     const grownNs = known?.bytes === reader.fileBytes ? known.grownNs : nowNs;
+    let first = known?.first ?? NEVER;
     if (nowNs - grownNs < SETTLED_NS) {
-      let first = known?.first ?? NEVER;
       if (first === NEVER) {
         const block = reader.blockHeader(headerBytes);
         if (typeof block !== 'string') first = block.sequence;
       }
-      return { first, newestNs: nowNs, written: true, grownNs };
+      return { first, newestNs: nowNs, isSettled: false, grownNs };
     }
-    if (known?.written === false) return { first: known.first, newestNs: known.newestNs, written: false, grownNs };
-    let [first, newestNs] = [NEVER, grownNs];
+    if (known?.isSettled && known.grownNs === grownNs)
+      return { first, newestNs: known.newestNs, isSettled: true, grownNs };
+    let newestNs = grownNs;
     for (const { header } of reader.walk(headerBytes, false, tapeId)) {
       if (header.sequence < first) first = header.sequence;
       if (header.greatestNs > newestNs) newestNs = header.greatestNs;
     }
-    return { first, newestNs, written: false, grownNs };
+    return { first, newestNs, isSettled: true, grownNs };
   }
 
   /** Answers whether the mark holds. */

@@ -316,6 +316,32 @@ test('a clock that jumps ahead makes nothing old', async () => {
   expect(segments(root)).toEqual(had);
 });
 
+test('a segment that is being written is young, and as old as its blocks once it has not grown for long', async () => {
+  const root = await left();
+  let nowNs = runtime.nowNs();
+  const { run, dropped } = retentionOf(root, runtime.files, {
+    policy: { ageMs: 30_000 },
+    nowNs: () => nowNs,
+    nowMs: () => Number(nowNs / 1_000_000n),
+  });
+  await run();
+  nowNs += MINUTE_NS / 2n + 1n;
+  await run();
+  const young = dropped.firstSequence;
+  const catalog = new Catalog(runtime.files, storageOf(root, NODES));
+  catalog.refresh(null);
+  const open = [...catalog.segments.values()].filter(({ sealed }) => !sealed);
+  expect(open.length).toBeGreaterThan(0);
+  for (const { entries } of open) expect(entries[0].sequence >= young).toBe(true);
+  const ends = [...catalog.segments.values()]
+    .filter(({ path: file }) => !newestOf(root).includes(path.relative(root, file)))
+    .map(({ entries }) => entries.at(-1)!)
+    .map(({ sequence, count }) => sequence + BigInt(count));
+  nowNs += 2n * MINUTE_NS;
+  await run();
+  expect(dropped.firstSequence).toBe(ends.reduce((a, b) => (b > a ? b : a), young));
+});
+
 test('nothing goes that lanes may still hold', async () => {
   const root = await left();
   const { retention, dropped } = retentionOf(root, runtime.files);
