@@ -17,7 +17,7 @@ import { DirectoryStorageNode } from './storage/directory.js';
 import { writeTapeFile } from './storage/identity.js';
 import { Replicator } from './storage/replicator.js';
 import { checkRoster, RESERVED_SEQUENCES, type RosterNode } from './storage/roster.js';
-import { checkWritable, claimDirectories, makeDirectory, type Survey, survey } from './storage/survey.js';
+import { checkWritable, claimDirectories, makeDirectory, restoreIds, type Survey, survey } from './storage/survey.js';
 import { Tape } from './tape.js';
 
 const { files } = runtime;
@@ -67,7 +67,7 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
 }
 
 async function openWriter<F extends Fields>(schema: Schema<F>, options: ResolvedOptions): Promise<Tape<F>> {
-  const before = survey(files, options.storage, options.journal);
+  const before = restoreIds(survey(files, options.storage, options.journal));
   checkSchema(schema, before);
   checkRoster(before.roster, before.directories, before.ids, options.lostStorageNodes);
   const mapper = chooseMapper(options);
@@ -87,7 +87,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
   let flusher: RemoteFlusher | undefined;
   try {
     // Again, now that nobody else can be at it: another process may have made the tape, written to it and closed it meanwhile.
-    const found = survey(files, options.storage, options.journal);
+    const found = restoreIds(survey(files, options.storage, options.journal));
     checkSchema(schema, found);
     const { roster } = found;
     const givenUp = checkRoster(roster, found.directories, found.ids, options.lostStorageNodes);
@@ -134,6 +134,9 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
       );
     }
     catalog.refresh(tapeId);
+    for (const { path: file } of found.damaged) {
+      options.onWarning(`${file}: was damaged, and was written anew from what the tape's other files say`);
+    }
     for (const { path: file, reason } of catalog.damaged) {
       options.onWarning(`${file}: damaged (${reason}): of its blocks, those that could be found in it are read`);
     }
