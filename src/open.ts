@@ -102,7 +102,7 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
     for (const directory of found.directories) makeDirectory(files, directory);
     const epoch = nextEpoch(found, catalog, plan.lanes);
     if (givenUp.length > 0) skipMissing(catalog, found, givenUp, options);
-    else skipUnread(catalog, found, options);
+    else skipUnread(catalog, found, plan.lanes.length === 0, options);
     const tapeFile = claimDirectories(
       files,
       found,
@@ -223,15 +223,20 @@ function skipMissing(
   );
 }
 
-/** A segment that can't be read may hold the last blocks, and be read again one day: their sequences are not given again. */
-function skipUnread(catalog: Catalog, { roster }: Survey, { onWarning }: ResolvedOptions): void {
+/**
+ * A segment that can't be read may hold the last blocks, and be read again one day: their sequences are not given again. Nor are those
+ * that a damaged one held, where a session that `ended` with close() says how many there were.
+ */
+function skipUnread(catalog: Catalog, { roster }: Survey, ended: boolean, { onWarning }: ResolvedOptions): void {
   const segments = [...catalog.segments.values()];
   // A storage node gets blocks in their order: what lies before one that is known was not the last.
   const isLast = ({ path: file, storage }: CatalogSegment) =>
     !segments.some(
       (other) => other.storage === storage && other.entries.length > 0 && isWrittenAfter(other.path, file),
     );
-  const unread = segments.filter((segment) => segment.header === null && !segment.sealed && isLast(segment));
+  const unread = segments.filter(
+    (segment) => segment.header === null && !segment.sealed && (ended || segment.unreadable) && isLast(segment),
+  );
   const from = catalog.nextSequence;
   const to = roster?.nextSequence ?? from;
   if (unread.length === 0 || from >= to) return;
@@ -272,17 +277,18 @@ function checkSchema(schema: Schema, { tape, journal }: Survey): void {
 }
 
 function checkSegmentSchemas(schema: Schema, catalog: Catalog): void {
-  for (const { header, path: file } of catalog.segments.values()) {
-    if (header !== null && header.fingerprint !== schema.fingerprint) throw mismatch(schema, header.schema, file);
+  for (const { fingerprint, header, path: file } of catalog.segments.values()) {
+    if (fingerprint !== null && fingerprint !== schema.fingerprint)
+      throw mismatch(schema, header?.schema ?? null, file);
   }
 }
 
-function mismatch(given: Schema, recorded: Schema, file: string): TapeError {
+function mismatch(given: Schema, recorded: Schema | null, file: string): TapeError {
   const describe = ({ name, fields }: Schema) =>
     `${name}(${fields.map((field) => `${field.name} ${describeKind(field)}`).join(', ')})`;
   return new TapeError(
     'SCHEMA_MISMATCH',
-    `${file}: recorded as ${describe(recorded)}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,
+    `${file}: recorded as ${recorded === null ? 'another' : describe(recorded)}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,
     { path: file },
   );
 }

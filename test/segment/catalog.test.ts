@@ -301,8 +301,8 @@ describe('a segment that changes while the catalog is read', () => {
     expect(found(catalog)).toEqual([0n]);
   });
 
-  test('is mended: its damage is no more', () => {
-    const tape = withOne(fill(0, 8, 0), false);
+  test.each([true, false])('is mended (sealed: %s): its damage is no more', (sealed) => {
+    const tape = withOne(fill(0, 8, 0), sealed);
     const catalog = look(tape.files, '/d0');
     expect(catalog.damaged.length).toBe(1);
     tape.files.set(tape.segments[0], tape.originals[0]);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { defineSchema, openTape, readSchema, symbol, TapeError, timestamp, u32 } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
 import { describe, expect, test } from 'vitest';
+import { segmentName } from '../../dist/src/segment/catalog.js';
 import { claimDirectories, restoreIds, type Survey, survey } from '../../dist/src/storage/survey.js';
 import { TAPE_ID } from '../helpers/bench.js';
 import { flips } from '../helpers/bits.js';
@@ -152,6 +153,23 @@ describe('opened', () => {
       const error = await errorOf(open);
       expect(error).toBeInstanceOf(TapeError);
       expect(error.code).toBe('SCHEMA_MISMATCH');
+    }
+    // Nor do their headers: their blocks do.
+    for (const directory of storage) {
+      for (const number of [1, 2]) {
+        const file = path.join(directory, segmentName(number));
+        const bytes = readFileSync(file);
+        writeFileSync(file, bytes.fill(0, 0, 100));
+      }
+    }
+    for (const open of [
+      () => openTape(other, { storage, ...SMALL }),
+      () => openTape(other, { storage, readOnly: true }),
+    ]) {
+      expect(await errorOf(open)).toMatchObject({
+        code: 'SCHEMA_MISMATCH',
+        message: expect.stringContaining('another'),
+      });
     }
     expect(readFileSync(tapeFile, 'utf8')).toBe('{');
   });
