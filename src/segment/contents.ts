@@ -106,15 +106,12 @@ function attempt<T>(read: () => T): T | string {
 
 /** Of a sealed segment without a header: whose are its blocks? */
 function checkTape(reader: SegmentReader, segment: CatalogSegment, tapeId: Uint8Array | null): void {
-  let ours = false;
-  for (const { offset } of segment.entries) {
-    const header = reader.blockHeader(offset);
-    if (typeof header === 'string') continue;
-    takeFrom(header, segment);
-    ours = tapeId === null || isSameId(header.tapeId, tapeId);
-    if (!ours) break;
-  }
-  if (!ours) segment.entries = [];
+  const headers = segment.entries
+    .map(({ offset }) => reader.blockHeader(offset))
+    .filter((header) => typeof header !== 'string');
+  if (headers.length > 0 && headers.every((header) => tapeId === null || isSameId(header.tapeId, tapeId))) {
+    for (const header of headers) takeFrom(header, segment);
+  } else segment.entries = [];
 }
 
 /** What the segment's own header can't say. */
@@ -152,16 +149,17 @@ function walkBlocks(
     }
     entries.push(entry);
   }
-  if (segment.end > reader.fileBytes) damaged(`it is cut at byte ${reader.fileBytes}, within a block`);
-  else if (endsAsSealed(reader)) damaged('its footer is damaged');
-  else if (
-    reader.read(segment.end, 8).some((byte) => byte !== 0) &&
-    typeof reader.blockHeader(segment.end) === 'string'
-  )
-    damaged(`from byte ${segment.end} on it holds no whole block`);
+  const reason = tailDamage(reader, segment.end);
+  // Looked at again: it may have been sealed just now.
+  if (reason !== null && reader.footer() === null) damaged(reason);
 }
 
-function endsAsSealed(reader: SegmentReader): boolean {
-  const magic = reader.read(Math.max(0, reader.fileBytes - TRAILER_BYTES), FOOTER_MAGIC.length);
-  return new TextDecoder().decode(magic) === FOOTER_MAGIC;
+/** What is wrong behind the last block, which ends at `end`; null where nothing is, or nothing was written yet. */
+function tailDamage(reader: SegmentReader, end: number): string | null {
+  if (end > reader.fileBytes) return `it is cut at byte ${reader.fileBytes}, within a block`;
+  const trailer = reader.read(Math.max(0, reader.fileBytes - TRAILER_BYTES), FOOTER_MAGIC.length);
+  if (new TextDecoder().decode(trailer) === FOOTER_MAGIC) return 'its footer is damaged';
+  const isUnwritten = reader.read(end, 8).every((byte) => byte === 0);
+  if (isUnwritten || typeof reader.blockHeader(end) !== 'string') return null;
+  return `from byte ${end} on it holds no whole block`;
 }
