@@ -133,7 +133,7 @@ async function beginLocked(
   );
   const recovery = await recover(input, plan, replicator, epoch);
   recovery.missingRecords = Number(missing.reduce((sum, { from, to }) => sum + to - from, 0n));
-  await replicator.close();
+  await replicator.close(runtime.sleep);
   warnOfLosses(found, recovery, symbols?.lost ?? 0, options);
   catalog.refresh(tapeId);
   for (const { path: file } of found.damaged) {

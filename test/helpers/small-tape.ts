@@ -159,7 +159,7 @@ export class SmallTape {
         onTrouble() {},
       });
       const report = await recover(input, plan, replicator, EPOCH + 1);
-      await replicator.close();
+      await replicator.close(runtime.sleep);
       catalog.refresh(TAPE_ID);
       return report;
     };
