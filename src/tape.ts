@@ -1,17 +1,20 @@
 import { runtime } from 'ticktape/runtime';
 import { CONTROL_STATE, TAPE_CLOSING, TAPE_FAILED } from '../assembly/layout.js';
 import { TapeError } from './errors.js';
+import type { FlushReport } from './flush/flusher.js';
 import type { RemoteFlusher } from './flush/remote.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
-import type { Journal } from './journal/journal.js';
-import type { RecoveryReport } from './journal/recovery.js';
 import type { ResolvedOptions } from './options.js';
 import type { Batch } from './read/batch.js';
-import type { ScanOptions, TapeBlocks, Verdict } from './read/reader.js';
-import type { FileLock } from './runtime.js';
+import type { ScanOptions, TapeBlocks } from './read/reader.js';
 import type { Fields, Schema, ValuesOf } from './schema.js';
+import type { CatalogBlock } from './segment/catalog.js';
+import type { Session } from './session.js';
 import { readCounters, type TapeStats } from './stats.js';
-import type { Survey } from './storage/survey.js';
+import { mendBlock } from './storage/scrub/mend-block.js';
+import { type RepairOptions, type RepairResult, repairTapeOn } from './storage/scrub/repair-tape.js';
+import type { ScrubbedTape } from './storage/scrub/survey-copies.js';
+import { type Verdict, type VerifyOptions, verifyTape } from './storage/scrub/verify.js';
 
 /** A tape opened for writing. One process at a time has one. */
 export class Tape<F extends Fields> {
@@ -50,7 +53,8 @@ export class Tape<F extends Fields> {
    */
   appenderHandle(): AppenderHandle {
     this.#checkOpen();
-    const { journal, options } = this.#parts;
+    const { options } = this.#parts;
+    const { journal } = this.#parts.session;
     const lane = journal.takeLane();
     return {
       memory: journal.memory,
@@ -64,28 +68,74 @@ export class Tape<F extends Fields> {
 
   /**
    * Resolves when everything appended before, on all threads, is on its storage nodes (with `durability: 'disk'`: and would
-   * survive a power cut).
+   * survive a power cut), and says on how many: fewer than `redundancy` where too few are healthy (`degraded: 'continue'`).
    * @throws TapeError of the storage nodes; what could not be written stays in the lanes and is tried again
    */
-  flush(): Promise<void> {
+  flush(): Promise<FlushReport> {
     this.#checkOpen();
     return this.#parts.flusher.flush();
   }
 
-  /** Sealed records by sequence, a batch of columns at a time. Call `flush()` first to see what was appended just now. */
+  /**
+   * Sealed records by sequence, a batch of columns at a time. Call `flush()` first to see what was appended just now. `repair`: a block
+   * of which a copy turns out to be bad is mended when the scan is done with it.
+   */
   scan<Name extends F[number]['name'] = F[number]['name']>(
     options: ScanOptions<Name> = {},
   ): AsyncGenerator<Batch<F, Name>> {
-    return this.#parts.blocks.scan(options);
+    return this.#parts.blocks.scan(options, options.repair ? (block) => this.#mend(block) : null);
   }
 
-  /** Reads and checks every copy of every block. */
-  verify(options: { onProgress?: (done: number, total: number) => void } = {}): Promise<Verdict> {
-    return this.#parts.blocks.verify(this.#parts.options.redundancy, options.onProgress);
+  async #mend(block: CatalogBlock): Promise<void> {
+    const { session, options } = this.#parts;
+    const { tapeId, catalog, flusherSetup } = session;
+    const { redundancy, segmentBytes, onWarning } = options;
+    try {
+      const tape = { ...this.#scrubbed, tapeId, epoch: flusherSetup.epoch, redundancy, segmentBytes };
+      for (const { message } of await mendBlock(runtime, tape, catalog, block)) onWarning(message);
+    } catch (error) {
+      onWarning(`block ${block.sequence} was not mended: ${(error as Error).message}`);
+    }
+  }
+
+  get #scrubbed(): ScrubbedTape {
+    const { survey, zstd } = this.#parts.session;
+    return {
+      files: runtime.files,
+      schema: this.schema,
+      zstd,
+      directories: survey.directories,
+      journal: survey.journal,
+    };
+  }
+
+  /** Reads and checks every copy of every block, while records may come in. */
+  verify(options: VerifyOptions = {}): Promise<Verdict> {
+    this.#checkOpen();
+    return verifyTape(this.#scrubbed, { redundancy: this.#parts.options.redundancy, ...options });
+  }
+
+  /**
+   * Restores all copies of every block and removes what is bad or too many, while records may come in. What the flusher has open is
+   * left as it is.
+   * @throws TapeError `LOCKED` where another repair is under way
+   */
+  repair(options: Pick<RepairOptions, 'dryRun' | 'onProgress' | 'signal'> = {}): Promise<RepairResult> {
+    this.#checkOpen();
+    const { session, options: own } = this.#parts;
+    const { directories: storage, journal } = session.survey;
+    return repairTapeOn(runtime, {
+      storage,
+      journal,
+      redundancy: own.redundancy,
+      segmentBytes: own.segmentBytes,
+      ...options,
+    });
   }
 
   stats(): TapeStats {
-    const { journal, options, survey, recovery, blocks, flusher } = this.#parts;
+    const { session, options, blocks, flusher } = this.#parts;
+    const { journal, survey, recovery } = session;
     return {
       ...readCounters(journal, survey.directories),
       redundancy: options.redundancy,
@@ -111,29 +161,21 @@ export class Tape<F extends Fields> {
 
   async #close(): Promise<void> {
     this.#appender.close();
-    const { journal, flusher, blocks, lock } = this.#parts;
+    const { session, flusher, blocks } = this.#parts;
+    const { journal } = session;
     const words = new Int32Array(journal.memory.buffer);
     Atomics.compareExchange(words, CONTROL_STATE >> 2, Atomics.load(words, CONTROL_STATE >> 2), TAPE_CLOSING);
     let empty = false;
     try {
       await flusher.close();
       empty = true;
-      this.#giveBackSequences();
     } finally {
-      if (!empty) Atomics.store(words, CONTROL_STATE >> 2, TAPE_FAILED);
       blocks.close();
-      journal.close(empty);
-      lock.release();
-    }
-  }
-
-  #giveBackSequences(): void {
-    const { options, giveBackSequences } = this.#parts;
-    try {
-      giveBackSequences(this.stats().records);
-    } catch (error) {
-      // Everything is stored; sequences would only be skipped if a storage node were lost.
-      options.onWarning((error as Error).message);
+      if (empty) session.end(this.stats().records);
+      else {
+        Atomics.store(words, CONTROL_STATE >> 2, TAPE_FAILED);
+        session.abandon();
+      }
     }
   }
 
@@ -145,13 +187,8 @@ export class Tape<F extends Fields> {
 /** What `openTape` puts together. */
 export interface TapeParts<F extends Fields> {
   options: ResolvedOptions;
-  survey: Survey;
-  journal: Journal;
+  session: Session;
   flusher: RemoteFlusher;
   blocks: TapeBlocks<F>;
-  recovery: RecoveryReport;
-  lock: FileLock;
-  /** Of a session that sealed so many records: it may have reserved more sequences. */
-  giveBackSequences(records: number): void;
   onTrouble(listener: (error: Error) => void): void;
 }

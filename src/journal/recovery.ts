@@ -36,13 +36,14 @@ import { BlockEncoder } from '../block/encoder.js';
 import type { BlockHeader, LaneRange } from '../block/header.js';
 import { assert, TapeError } from '../errors.js';
 import type { Files } from '../files.js';
+import { drive, POLL_MS } from '../flush/assemble.js';
 import { Flusher } from '../flush/flusher.js';
 import { instantiateKernels, sharedMemory } from '../kernels.js';
 import type { ResolvedOptions } from '../options.js';
 import { type Range, subtract } from '../ranges.js';
-import type { Zstd } from '../runtime.js';
+import type { Runtime, Zstd } from '../runtime.js';
 import type { PlacedField, Schema } from '../schema.js';
-import { type BlockCopy, type Catalog, type CatalogBlock, type CatalogSegment, holdersOf } from '../segment/catalog.js';
+import { type Catalog, type CatalogBlock, type CatalogSegment, holdersOf } from '../segment/catalog.js';
 import type { BlockEntry } from '../segment/footer.js';
 import { withSegment } from '../segment/reader.js';
 import { sealSegmentFile } from '../segment/writer.js';
@@ -65,10 +66,14 @@ export interface RecoveryReport {
   tornCopies: number;
   /** Copies made to reach the redundancy. */
   copiesMade: number;
+  /**
+   * Records of blocks that a power cut took from all storage nodes before they were synced. Those that lanes still held are among `records`.
+   */
+  missingRecords: number;
 }
 
 export interface RecoveryInput {
-  files: Files;
+  runtime: Runtime;
   schema: Schema;
   tapeId: Uint8Array;
   journal: string;
@@ -105,10 +110,18 @@ export interface RecoveryPlan {
  * @throws TapeError of the files that are not what they should be
  */
 export function planRecovery(
-  { files, schema, tapeId, journal, catalog, zstd }: RecoveryInput,
+  { runtime: { files }, schema, tapeId, journal, catalog, zstd }: RecoveryInput,
   decoder = new BlockDecoder(schema, zstd),
 ): RecoveryPlan {
-  const report = { lanes: 0, records: 0, damagedBytes: 0, openBlocks: 0, tornCopies: 0, copiesMade: 0 };
+  const report = {
+    lanes: 0,
+    records: 0,
+    damagedBytes: 0,
+    openBlocks: 0,
+    tornCopies: 0,
+    copiesMade: 0,
+    missingRecords: 0,
+  };
   const lanes = listLanes(files, journal).map((file): FoundLane => {
     const bytes = files.readFile(file);
     const header = checkLaneHeader(bytes, bytes.length, tapeId, schema, file);
@@ -160,12 +173,15 @@ export async function recover(
   replicator: Replicator,
   epoch: number,
 ): Promise<RecoveryReport> {
-  const { files, catalog, journal, options } = input;
+  const { runtime, catalog, journal, options } = input;
+  const { files } = runtime;
   for (const block of blocksOf(catalog, openSegments)) {
     const holders = holdersOf(block);
     if (holders.size >= options.redundancy) continue;
-    const copied = await copyBlock(files, decoder, block, replicator, [...holders]);
-    if (copied) report.copiesMade += options.redundancy - holders.size;
+    const found = wholeBlock(files, decoder, block);
+    if (found === null) continue;
+    const storedOn = await storeBlock(runtime, replicator, found.header, found.bytes, [...holders]);
+    report.copiesMade += storedOn - holders.size;
   }
   if (lanes.length > 0) await sealLanes(input, lanes, replicator, epoch, report);
   for (const { path: file, entries, header } of openSegments) {
@@ -174,7 +190,7 @@ export async function recover(
       (last, { offset, blockBytes }) => Math.max(last, offset + blockBytes),
       header.headerBytes,
     );
-    sealSegmentFile(files, file, entries, end, true);
+    sealSegmentFile(files, file, entries, end);
   }
   for (const { path: file } of lanes) files.remove(file);
   for (const directory of [journal, ...catalog.directories]) {
@@ -185,37 +201,54 @@ export async function recover(
   return report;
 }
 
-/** Puts a good copy of the block on storage nodes that don't `have` it. `false`: there is none any more. */
-async function copyBlock(
+/** Whether a copy that was believed so far is whole. */
+function isGood(files: Files, decoder: BlockDecoder, file: string, entry: BlockEntry): boolean {
+  try {
+    return isWhole(files, decoder, file, entry);
+  } catch (error) {
+    if (error instanceof TapeError) return false;
+    throw error;
+  }
+}
+
+/** The block from the first of its copies that is whole; null where none is. */
+function wholeBlock(
   files: Files,
   decoder: BlockDecoder,
   block: CatalogBlock,
+): { header: BlockHeader; bytes: Uint8Array } | null {
+  for (const { path: file, offset } of block.copies) {
+    if (!isGood(files, decoder, file, { ...block, offset })) continue;
+    return withSegment(files, file, (reader) => {
+      const header = reader.blockHeader(offset);
+      assert(typeof header !== 'string', 'a block that was checked whole has a header');
+      return { header, bytes: reader.read(offset, block.blockBytes) };
+    });
+  }
+  return null;
+}
+
+/** Answers how many storage nodes have the block, with those that `have` it. @throws TapeError where they don't take it */
+async function storeBlock(
+  runtime: Runtime,
   replicator: Replicator,
-  have: number[],
-): Promise<boolean> {
-  // Copies in sealed segments were believed so far.
-  const isGood = ({ path: file, offset }: BlockCopy): boolean => {
-    try {
-      return isWhole(files, decoder, file, { ...block, offset });
-    } catch (error) {
-      if (error instanceof TapeError) return false;
-      throw error;
-    }
-  };
-  const copy = block.copies.find(isGood);
-  if (copy === undefined) return false;
-  const { header, bytes } = withSegment(files, copy.path, (reader) => ({
-    header: reader.blockHeader(copy.offset),
-    bytes: reader.read(copy.offset, block.blockBytes),
-  }));
-  assert(typeof header !== 'string', 'a block that was checked whole has a header');
-  await replicator.write(header, bytes, true, have);
-  return true;
+  header: BlockHeader,
+  bytes: Uint8Array,
+  have: readonly number[],
+): Promise<number> {
+  const flight = replicator.submit(header, bytes, have);
+  for (;;) {
+    const { changed } = replicator;
+    replicator.poll();
+    if (replicator.takeStored() !== null) return flight.storedOn;
+    if (replicator.starved !== null) throw replicator.starved;
+    await Promise.race([changed, runtime.sleep(POLL_MS)]);
+  }
 }
 
 /** Makes blocks of the records that are in lanes only, by the same code that drains live ones. */
 async function sealLanes(
-  { files, schema, tapeId, catalog, symbols, zstd, options }: RecoveryInput,
+  { runtime, schema, tapeId, catalog, symbols, zstd, options }: RecoveryInput,
   lanes: readonly FoundLane[],
   replicator: Replicator,
   epoch: number,
@@ -240,7 +273,7 @@ async function sealLanes(
     for (const counter of [LANE_HEAD, LANE_DRAINED, LANE_TAIL]) view.setBigUint64(at(index) + counter, lane.head, true);
   });
 
-  const held = heldRanges(files, catalog, lanes);
+  const held = heldRanges(runtime.files, catalog, lanes);
   const symbolFields = schema.table.filter(({ kind }) => kind === 'symbol');
   const symbolCount = symbols?.count ?? 0;
   const isPresent = (record: number, { optional, presenceBit }: PlacedField) =>
@@ -273,9 +306,8 @@ async function sealLanes(
     epoch,
     laneOf: (index) => lanes[index],
     nextSequence: catalog.nextSequence,
-    durable: true,
     flushIntervalMs: 0,
-    nowMs: () => 0,
+    nowMs: runtime.nowMs,
   });
   const before = flusher.nextSequence;
   // A lane may have several runs, with what is in blocks or damaged between them: one of each lane at a time.
@@ -289,7 +321,7 @@ async function sealLanes(
       view.setBigUint64(at(index) + LANE_DRAINED, run.from, true);
       view.setBigUint64(at(index) + LANE_TAIL, run.to, true);
     });
-    await flusher.flush();
+    await drive(runtime, { flusher, replicator }, flusher.flush());
   }
   report.records = Number(flusher.nextSequence - before);
 }

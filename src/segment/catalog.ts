@@ -70,6 +70,11 @@ export class Catalog {
     return this.#sorted;
   }
 
+  /** The block whose first sequence it is. */
+  find(sequence: bigint): CatalogBlock | undefined {
+    return this.#bySequence.get(sequence);
+  }
+
   /** Segments that are not as they were written, as of the last refresh. */
   get damaged(): DamagedSegment[] {
     return [...this.segments.values()].flatMap(({ path: file, storage, damage }) =>

@@ -24,8 +24,12 @@ export interface Roster {
   lost: RosterNode[];
   /** No sequence from here on was ever given. */
   nextSequence: bigint;
+  /** The first sequence of the session that has it open, or did not end with `close()`; else null. */
+  unclosedFrom: bigint | null;
   /** What was missing when storage nodes were given up: not missed any more, and not given again. */
   skipped: readonly Range[];
+  /** On how many storage nodes the session keeps each block; null in a list from before that was told. */
+  redundancy: number | null;
 }
 
 /**
@@ -91,10 +95,11 @@ export function checkRoster(
 }
 
 /** What JSON can hold. */
-export function rosterJson({ nextSequence, skipped, ...rest }: Roster): Record<string, unknown> {
+export function rosterJson({ nextSequence, unclosedFrom, skipped, ...rest }: Roster): Record<string, unknown> {
   return {
     ...rest,
     nextSequence: String(nextSequence),
+    ...(unclosedFrom === null ? {} : { unclosedFrom: String(unclosedFrom) }),
     skipped: skipped.map(({ from, to }) => [String(from), String(to)]),
   };
 }
@@ -126,17 +131,20 @@ export function parseRoster(value: unknown, file: string): Roster | null {
     if (typeof found !== 'string' || !/^\d{1,20}$/.test(found) || BigInt(found) >= 2n ** 64n) return refuse(name);
     return BigInt(found);
   };
-  const { epoch } = of;
+  const { epoch, redundancy = null } = of;
   if (!isEpoch(epoch)) return refuse('epoch');
+  if (redundancy !== null && !(Number.isInteger(redundancy) && (redundancy as number) > 0)) return refuse('redundancy');
   return {
     epoch,
     storageNodes: nodes('storageNodes'),
     lost: nodes('lost'),
     nextSequence: sequence(of.nextSequence, 'nextSequence'),
+    unclosedFrom: of.unclosedFrom === undefined ? null : sequence(of.unclosedFrom, 'unclosedFrom'),
     skipped: list('skipped').map((range) => {
       const [from, to] = Array.isArray(range) ? range.map((end) => sequence(end, 'skipped')) : [];
       return from < to ? { from, to } : refuse('skipped');
     }),
+    redundancy: redundancy as number | null,
   };
 }
 

@@ -58,6 +58,14 @@ export class MemoryFiles implements Files {
 
   syncDirectory(): void {}
 
+  async syncDirectoryAsync(): Promise<void> {}
+
+  checkWritable(): void {}
+
+  freeBytes(): number {
+    return Infinity;
+  }
+
   preallocate(file: string, bytes: number): void {
     const handle = this.open(file, this.#files.has(file) ? 'edit' : 'make');
     if (handle.bytes < bytes) handle.truncate(bytes);

@@ -17,15 +17,17 @@ import { expect } from 'vitest';
 import { BlockDecoder } from '../../dist/src/block/decoder.js';
 import { planRecovery, type RecoveryReport, recover } from '../../dist/src/journal/recovery.js';
 import { resolveOptions } from '../../dist/src/options.js';
-import { TapeBlocks, type Verdict } from '../../dist/src/read/reader.js';
+import { TapeBlocks } from '../../dist/src/read/reader.js';
 import { Catalog, segmentName } from '../../dist/src/segment/catalog.js';
-import { SegmentWriter } from '../../dist/src/segment/writer.js';
 import { DirectoryStorageNode } from '../../dist/src/storage/directory.js';
 import { Replicator } from '../../dist/src/storage/replicator.js';
+import { CopyChecker } from '../../dist/src/storage/scrub/copy-checker.js';
+import { type Verdict, verifyTape } from '../../dist/src/storage/scrub/verify.js';
 import { EPOCH, TAPE_ID } from './bench.js';
 import { type Block, blockOf, zstd } from './blocks.js';
 import { MemoryFiles } from './memory-files.js';
 import type { Value } from './records.js';
+import { writeSegmentInto } from './segments.js';
 
 /** Small enough to be read for each of its bits: two blocks, with each way of storing a chunk and each kind of field that counts. */
 export const schema = defineSchema(
@@ -68,10 +70,7 @@ function segmentBytes(node: number, sealed: boolean): Uint8Array {
   const files = new MemoryFiles();
   const file = path.join('/made', segmentName(1));
   const header = { tapeId: TAPE_ID, storageNode: node, number: 1, createdNs: 5n, epoch: EPOCH, schema };
-  const writer = new SegmentWriter(files, file, header, 64 * 1024);
-  for (const block of blocks) writer.append(block.header, block.bytes);
-  if (sealed) writer.seal(false);
-  else writer.abandon();
+  writeSegmentInto(files, file, header, blocks, sealed);
   return files.readFile(file);
 }
 
@@ -83,7 +82,9 @@ export class SmallTape {
   readonly segments: string[];
   readonly originals: Uint8Array[];
   readonly catalog: Catalog;
+  /** Used again and again: their memory takes longer to make than all else. */
   readonly #decoder = new BlockDecoder(schema, zstd);
+  readonly #checker = new CopyChecker(this.files, schema, zstd);
   readonly #blocks: TapeBlocks<(typeof schema)['fields']>;
 
   constructor(nodes: number, sealed: boolean) {
@@ -127,23 +128,41 @@ export class SmallTape {
   }
 
   verify(redundancy: number): Promise<Verdict> {
-    return this.#blocks.verify(redundancy);
+    const { files, storage: directories } = this;
+    return verifyTape({ files, schema, zstd, directories, journal: '/journal' }, { redundancy }, this.#checker);
   }
 
   /** What opening for writing finds out. */
   plan(redundancy: number): () => Promise<RecoveryReport> {
     const { files, storage, catalog } = this;
     const options = resolveOptions({ storage, redundancy });
-    const input = { files, schema, tapeId: TAPE_ID, journal: '/journal', catalog, symbols: null, zstd, options };
+    const input = {
+      runtime: { ...runtime, files },
+      schema,
+      tapeId: TAPE_ID,
+      journal: '/journal',
+      catalog,
+      symbols: null,
+      zstd,
+      options,
+    };
     const plan = planRecovery(input, this.#decoder);
     return async () => {
       const session = { tapeId: TAPE_ID, schema, epoch: EPOCH + 1, segmentBytes: 64 * 1024, segmentMaxAgeMs: 1000 };
       const nodes = storage.map(
-        (directory, ordinal) => new DirectoryStorageNode(directory, { ...runtime, files }, { ...session, ordinal }),
+        (directory, ordinal) => new DirectoryStorageNode(directory, input.runtime, { ...session, ordinal }),
       );
-      const replicator = new Replicator(nodes, redundancy, Math.random, () => 0);
+      const replicator = new Replicator(nodes, {
+        redundancy,
+        degraded: 'stop',
+        durable: true,
+        writeTimeoutMs: 10_000,
+        random: Math.random,
+        nowMs: runtime.nowMs,
+        onTrouble() {},
+      });
       const report = await recover(input, plan, replicator, EPOCH + 1);
-      await replicator.close(true);
+      await replicator.close();
       catalog.refresh(TAPE_ID);
       return report;
     };

@@ -23,7 +23,13 @@ describe.each([1, 2])('of a tape with %i storage nodes', (nodes) => {
     // As it is after a session: the journal knows how many sequences were given.
     const found = survey(files, storage, undefined);
     const session = { tapeId: TAPE_ID, schema, epoch: 3 };
-    claimDirectories(files, found, session, { lost: [], nextSequence: given, skipped: [{ from: 5n, to: 9n }] });
+    claimDirectories(files, found, session, {
+      lost: [],
+      nextSequence: given,
+      unclosedFrom: given > RESERVED ? 100n : null,
+      skipped: [{ from: 5n, to: 9n }],
+      redundancy: nodes,
+    });
   }
   const names = ['/d0/journal/tape.json', ...storage.map((directory) => `${directory}/storage-node.json`)];
   const whole = survey(files, storage, undefined);
