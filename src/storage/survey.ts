@@ -118,6 +118,13 @@ export function restoreIds(found: Survey): Survey {
   return { ...found, ids };
 }
 
+/** The same, for who changes what these files say. @throws TapeError `CORRUPT` where one of them is damaged */
+export function surveyUndamaged(files: Files, storage: readonly string[], journalOption: string | undefined): Survey {
+  const found = survey(files, storage, journalOption);
+  if (found.damaged.length > 0) throw found.damaged[0];
+  return found;
+}
+
 /** The directory as the file system knows it, links followed, also where its last parts don't exist yet. */
 function realPath(files: Files, directory: string): string {
   let existing = directory;
