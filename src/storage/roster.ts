@@ -30,6 +30,8 @@ export interface Roster {
   skipped: readonly Range[];
   /** Retention dropped all before it: blocks below it are not there, whatever files still hold them. */
   firstSequence: bigint;
+  /** On how many storage nodes the session keeps each block; null in a list from before that was told. */
+  redundancy: number | null;
 }
 
 /**
@@ -147,8 +149,9 @@ export function parseRoster(value: unknown, file: string): Roster | null {
     if (typeof found !== 'string' || !/^\d{1,20}$/.test(found) || BigInt(found) >= 2n ** 64n) return refuse(name);
     return BigInt(found);
   };
-  const { epoch } = of;
+  const { epoch, redundancy = null } = of;
   if (!isEpoch(epoch)) return refuse('epoch');
+  if (redundancy !== null && !(Number.isInteger(redundancy) && (redundancy as number) > 0)) return refuse('redundancy');
   return {
     epoch,
     storageNodes: nodes('storageNodes'),
@@ -161,6 +164,7 @@ export function parseRoster(value: unknown, file: string): Roster | null {
     }),
     // Lists from before there was retention have none.
     firstSequence: of.firstSequence === undefined ? 0n : sequence(of.firstSequence, 'firstSequence'),
+    redundancy: redundancy as number | null,
   };
 }
 

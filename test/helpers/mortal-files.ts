@@ -68,6 +68,7 @@ export class MortalFiles implements Files {
   remove = (path: string) => this.#change(`remove ${path}`, () => runtime.files.remove(path));
   preallocate = (path: string, bytes: number) =>
     this.#change(`preallocate ${path}`, () => runtime.files.preallocate(path, bytes));
+  freeBytes = (path: string) => runtime.files.freeBytes(path);
   checkWritable = (directory: string, needBytes: number) => runtime.files.checkWritable(directory, needBytes);
   syncDirectoryAsync = async (path: string) =>
     this.#change(`sync ${path}`, () => runtime.files.syncDirectoryAsync(path));
