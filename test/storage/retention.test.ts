@@ -32,7 +32,12 @@ async function left(): Promise<string> {
     await pause(3);
   }
   // The segments that are ended are sealed when they are synced.
-  await pause(200);
+  const catalog = new Catalog(runtime.files, storageOf(live.root, NODES));
+  const open = () => [...catalog.segments.values()].filter(({ sealed }) => !sealed);
+  do {
+    await pause(20);
+    catalog.refresh(null);
+  } while (open().length > NODES);
   live.append(5);
   return live.copy();
 }
