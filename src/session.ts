@@ -112,8 +112,8 @@ async function beginLocked(
       nextSequence: from + RESERVED_SEQUENCES,
       unclosedFrom: from,
       skipped: catalog.skipped,
-      firstSequence: catalog.firstSequence,
       redundancy: options.redundancy,
+      firstSequence: catalog.firstSequence,
     },
   );
   const removed = finishRetention(files, catalog, options.onWarning);

@@ -115,7 +115,7 @@ export class TapeBlocks<F extends Fields> {
       throw new TapeError('BAD_OPTION', `option symbols: schema ${this.#schema.name} has no symbol field`);
     }
     for (const block of planBlocks(this.#blocks(), options)) {
-      const { result: batch, damaged } = this.#read(block, (header) => {
+      const read = this.#read(block, (header) => {
         let symbols: { ids: Uint32Array; present: Uint8Array | null; wanted: Set<number> } | null = null;
         if (options.symbols !== undefined) {
           const names = new Set(options.symbols);
@@ -138,6 +138,8 @@ export class TapeBlocks<F extends Fields> {
         ) as ColumnsOf<F, Name>;
         return new Batch<F, Name>(rows?.length ?? header.count, columns, header.sequence, rows);
       });
+      if (read === null) continue;
+      const { result: batch, damaged } = read;
       try {
         if (batch !== null) yield batch;
       } finally {
@@ -163,10 +165,10 @@ export class TapeBlocks<F extends Fields> {
 
   /**
    * What `use` makes of the block, from the first of its copies that is good for it, and whether one before that was not; null where
-   * retention has dropped the block since.
+   * retention dropped the block meanwhile.
    * @throws TapeError `BLOCK_DAMAGED`
    */
-  #read<T>(block: CatalogBlock, use: (header: BlockHeader) => T): { result: T | null; damaged: boolean } {
+  #read<T>(block: CatalogBlock, use: (header: BlockHeader) => T): { result: T; damaged: boolean } | null {
     const tried = new Set<string>();
     let { copies } = block;
     for (let look = 0; look < 2; look++) {
@@ -177,7 +179,7 @@ export class TapeBlocks<F extends Fields> {
         if (!(result instanceof DamagedBlock)) return { result: result as T, damaged: tried.size > 0 };
         tried.add(place);
       }
-      if (this.#catalog.isDropped(block)) return { result: null, damaged: false };
+      if (this.#catalog.isDropped(block)) return null;
       // They may have moved: a repair was at it.
       this.#catalog.refresh(this.#tapeId);
       copies = this.#catalog.find(block.sequence)?.copies ?? [];

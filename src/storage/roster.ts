@@ -28,10 +28,10 @@ export interface Roster {
   unclosedFrom: bigint | null;
   /** What was missing when storage nodes were given up: not missed any more, and not given again. */
   skipped: readonly Range[];
-  /** Retention dropped all before it: blocks below it are not there, whatever files still hold them. */
-  firstSequence: bigint;
   /** On how many storage nodes the session keeps each block; null in a list from before that was told. */
   redundancy: number | null;
+  /** Retention dropped all before it: blocks below it are not there, whatever files still hold them. */
+  firstSequence: bigint;
 }
 
 /**
@@ -162,9 +162,9 @@ export function parseRoster(value: unknown, file: string): Roster | null {
       const [from, to] = Array.isArray(range) ? range.map((end) => sequence(end, 'skipped')) : [];
       return from < to ? { from, to } : refuse('skipped');
     }),
+    redundancy: redundancy as number | null,
     // Lists from before there was retention have none.
     firstSequence: of.firstSequence === undefined ? 0n : sequence(of.firstSequence, 'firstSequence'),
-    redundancy: redundancy as number | null,
   };
 }
 

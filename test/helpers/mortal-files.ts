@@ -63,12 +63,12 @@ export class MortalFiles implements Files {
   exists = (path: string) => runtime.files.exists(path);
   list = (directory: string) => runtime.files.list(directory);
   realPath = (path: string) => runtime.files.realPath(path);
+  freeBytes = (directory: string) => runtime.files.freeBytes(directory);
   makeDirectory = (path: string) => this.#change(`make ${path}`, () => runtime.files.makeDirectory(path));
   rename = (from: string, to: string) => this.#change(`rename ${to}`, () => runtime.files.rename(from, to));
   remove = (path: string) => this.#change(`remove ${path}`, () => runtime.files.remove(path));
   preallocate = (path: string, bytes: number) =>
     this.#change(`preallocate ${path}`, () => runtime.files.preallocate(path, bytes));
-  freeBytes = (path: string) => runtime.files.freeBytes(path);
   checkWritable = (directory: string, needBytes: number) => runtime.files.checkWritable(directory, needBytes);
   syncDirectoryAsync = async (path: string) =>
     this.#change(`sync ${path}`, () => runtime.files.syncDirectoryAsync(path));
