@@ -57,7 +57,8 @@ function retentionOf(root: string, files: Files, parts: Partial<RetentionParts> 
     files,
     directories,
     journal,
-    policy: { ageMs: 1 },
+    // All that may go.
+    policy: { bytes: 1 },
     epoch: roster!.epoch,
     firstSequence: roster!.firstSequence,
     skipped: [],
