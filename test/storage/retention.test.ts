@@ -185,6 +185,8 @@ test('killed at any of its changes: all is there or all of it is gone, and the n
     await tape.close();
     expect(warnings).toEqual([]);
     expect(await sequencesOf(root)).toEqual(upTo(from, BigInt(all + 6)));
+    // What was a storage node's newest segment then, and is not any more.
+    await reopen(trade, { storage, ...OPTIONS });
     expect(stale(root, from)).toEqual([]);
     await expectRedundant(storage, 2);
     outcomes[holds ? 'dropped' : 'kept']++;
