@@ -202,6 +202,8 @@ test('what one storage node alone has of the mark counts', async () => {
   const content = JSON.parse(readFileSync(file, 'utf8'));
   writeFileSync(file, JSON.stringify({ ...content, roster: { ...content.roster, firstSequence: '30' } }));
   expect(await sequencesOf(root)).toEqual(upTo(30n, STORED));
+  // The second time of those that were newest, too.
+  await reopen(trade, { storage, ...OPTIONS });
   await reopen(trade, { storage, ...OPTIONS });
   expect(stale(root, 30n)).toEqual([]);
   for (const directory of [...storage, path.join(storage[0], 'journal')]) {
