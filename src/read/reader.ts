@@ -189,11 +189,11 @@ export class TapeBlocks<F extends Fields> {
         if (!(result instanceof DamagedBlock)) return { result: result as T, damaged: tried.size > 0 };
         tried.add(place);
       }
+      if (this.#catalog.isDropped(block)) return null;
       // They may have moved: a repair was at it.
       this.#catalog.refresh(this.#tapeId);
       copies = this.#catalog.find(block.sequence)?.copies ?? [];
     }
-    if (this.#catalog.isDropped(block)) return null;
     const reasons = this.damage
       .filter((damage) => damage.block === block.sequence)
       .map(({ path, offset, reason }) => `${path} at ${offset}: ${reason}`);
@@ -213,7 +213,6 @@ export class TapeBlocks<F extends Fields> {
       if (!(error instanceof DamagedBlock) && !unreadable) throw error;
       const { message } = error as Error;
       const gone = error instanceof TapeError && error.code === 'NOT_FOUND';
-      if (gone && this.#catalog.isDropped(block)) return new DamagedBlock(message, { cause: error });
       const known = gone || this.damage.some(({ path, offset }) => path === copy.path && offset === copy.offset);
       if (!known) this.damage.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: message });
       return error instanceof DamagedBlock ? error : new DamagedBlock(message, { cause: error });
