@@ -29,6 +29,7 @@ describe.each([1, 2])('of a tape with %i storage nodes', (nodes) => {
       unclosedFrom: given > RESERVED ? 100n : null,
       skipped: [{ from: 5n, to: 9n }],
       redundancy: nodes,
+      firstSequence: 0n,
     });
   }
   const names = ['/d0/journal/tape.json', ...storage.map((directory) => `${directory}/storage-node.json`)];
