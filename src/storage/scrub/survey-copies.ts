@@ -96,7 +96,7 @@ export async function surveyCopies(
   }
 
   const isOpen = ({ sealed, epoch }: CatalogSegment) =>
-    !sealed && lanes.some((lane) => lane <= epoch || epoch === tapeFile?.epoch);
+    !sealed && (tapeFile === null || lanes.some((lane) => lane <= epoch || epoch === tapeFile.epoch));
   const missing = catalog.gaps();
   const endUnknown = roster === null || roster.unclosedFrom !== null;
   if (!endUnknown && catalog.nextSequence < roster.nextSequence) {
