@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { decimal, defineSchema, openTape, repairTape, symbol, text, timestamp, u32 } from 'ticktape';
+import { decimal, defineSchema, openTape, repairTape, type Schema, symbol, text, timestamp, u32 } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
 import { expect } from 'vitest';
 import type { Files, OpenFile } from '../../dist/src/files.js';
@@ -56,19 +56,22 @@ export interface Place {
   blockBytes: number;
 }
 
-export function placesOf(storage: readonly string[]): Place[] {
+/** `sealed`: only those in segments that have a footer. */
+export function placesOf(storage: readonly string[], { sealed = false } = {}): Place[] {
   const catalog = new Catalog(runtime.files, storage);
   catalog.refresh(null);
   return catalog.blocks.flatMap(({ sequence, blockBytes, copies }) =>
-    copies.map(({ storage: node, path: file, offset }) => ({ sequence, node, path: file, offset, blockBytes })),
+    copies.flatMap(({ storage: node, path: file, offset }) =>
+      sealed && !catalog.segments.get(file)!.sealed ? [] : [{ sequence, node, path: file, offset, blockBytes }],
+    ),
   );
 }
 
 /** On how many storage nodes each block has a copy that is good. */
-export function goodCopies(storage: readonly string[]): Map<bigint, number> {
+export function goodCopies(storage: readonly string[], schema: Schema = scrubbed): Map<bigint, number> {
   const catalog = new Catalog(runtime.files, storage);
   catalog.refresh(null);
-  const checker = new CopyChecker(runtime.files, scrubbed, zstd);
+  const checker = new CopyChecker(runtime.files, schema, zstd);
   try {
     return new Map(
       catalog.blocks.map((block) => {
