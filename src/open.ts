@@ -54,7 +54,7 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
   checkSegmentSchemas(schema, catalog);
   const zstd = await runtime.zstd();
   return new TapeReader(schema, new TapeBlocks(files, schema, found.tapeId, catalog, zstd, mapperFor(read)), {
-    files,
+    runtime,
     schema,
     zstd,
     directories: found.directories,

@@ -79,7 +79,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
     );
   }
   const retiring = new Set(retire.map((directory) => indexOf(before, directory)));
-  const turns = new Turns(signal);
+  const turns = new Turns(runtime, signal);
   const locks = new RepairLocks(runtime, before.journal);
   try {
     const alone = locks.begin();
@@ -110,7 +110,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
 
     const zstd = await runtime.zstd();
     const schema = schemaOf(runtime, found);
-    const tape = { files, schema, zstd, directories: found.directories, journal: found.journal };
+    const tape = { runtime, schema, zstd, directories: found.directories, journal: found.journal };
     const checker = new CopyChecker(files, schema, zstd);
     try {
       let repairer: Repairer | null = null;
@@ -132,7 +132,6 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
         checker,
         turns,
         segmentBytes,
-        nowNs: () => runtime.nowNs(),
         random: Math.random,
         onProgress,
       });
