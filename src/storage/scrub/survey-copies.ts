@@ -77,7 +77,7 @@ export async function surveyCopies(
 
   const isDoubtful = ({ copies }: FoundBlock) =>
     copies.some(({ reason }) => reason !== null) || holders(copies).size < copiesWanted;
-  if (segments.some(({ sealed }) => !sealed) && blocks.some(isDoubtful)) await turns.sleep(SETTLE_MS);
+  if (lanesBefore.length > 0 && blocks.some(isDoubtful)) await turns.sleep(SETTLE_MS);
   const lanes = [...lanesBefore, ...listLanes(files, tape.journal)].map(laneEpoch);
   const { tape: tapeFile, roster } = survey(files, tape.directories, tape.journal);
   refresh(catalog, found.tapeId);
