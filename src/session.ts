@@ -11,12 +11,14 @@ import { type Range, subtract } from './ranges.js';
 import type { FileLock, Mapper, Runtime, Zstd } from './runtime.js';
 import { describeKind, type Schema } from './schema.js';
 import { Catalog, type CatalogSegment, isWrittenAfter } from './segment/catalog.js';
+import { countDropped } from './stats.js';
 import { DirectoryStorageNode } from './storage/directory.js';
-import { writeTapeFile } from './storage/identity.js';
+import { changeTapeRoster } from './storage/identity.js';
 import { Replicator } from './storage/replicator.js';
+import { finishRetention } from './storage/retention.js';
 import { checkRoster, RESERVED_SEQUENCES, type Roster, type RosterNode } from './storage/roster.js';
 import { takeDropLock } from './storage/scrub/repair-locks.js';
-import { checkWritable, claimDirectories, makeDirectory, type Survey, survey } from './storage/survey.js';
+import { checkWritable, claimDirectories, makeDirectory, restoreIds, type Survey, survey } from './storage/survey.js';
 
 /** A repair removes files, and no more, while an opening writer waits. */
 const DROPS_WAIT_MS = 10_000;
@@ -42,7 +44,7 @@ export interface Session {
  */
 export async function beginSession(runtime: Runtime, schema: Schema, options: ResolvedOptions): Promise<Session> {
   const { files } = runtime;
-  const before = survey(files, options.storage, options.journal);
+  const before = restoreIds(survey(files, options.storage, options.journal));
   checkSchema(schema, before);
   checkRoster(before.roster, before.directories, before.ids, options.lostStorageNodes);
   const mapper = chooseMapper(runtime, options);
@@ -81,12 +83,12 @@ async function beginLocked(
 ): Promise<Session> {
   const { files } = runtime;
   // Again, now that nobody else can be at it: another process may have made the tape, written to it and closed it meanwhile.
-  const found = survey(files, options.storage, options.journal);
+  const found = restoreIds(survey(files, options.storage, options.journal));
   checkSchema(schema, found);
   const { roster } = found;
   const givenUp = checkRoster(roster, found.directories, found.ids, options.lostStorageNodes);
   const tapeId = found.tapeId ?? crypto.getRandomValues(new Uint8Array(16));
-  const catalog = new Catalog(files, found.directories, roster?.skipped);
+  const catalog = new Catalog(files, found.directories, roster?.skipped, roster?.firstSequence);
   const symbols = readSymbols(files, found.journal, tapeId);
   const zstd = await runtime.zstd();
   const input = { runtime, schema, tapeId, journal: found.journal, catalog, symbols, zstd, options };
@@ -98,21 +100,23 @@ async function beginLocked(
   // Blocks that a process left in the page cache as it died count as stored from here on.
   syncSegments(files, plan.openSegments);
   if (givenUp.length > 0) skipLost(catalog, found, givenUp, options);
-  else skipUnread(catalog, found, options);
+  else skipUnread(catalog, found, plan.lanes.length === 0, options);
   const missing = roster === null ? [] : skipUnclosed(catalog, roster);
-  const firstSequence = catalog.nextSequence;
-  const tapeFile = claimDirectories(
+  const from = catalog.nextSequence;
+  claimDirectories(
     files,
     found,
     { tapeId, schema, epoch },
     {
       lost: [...(roster?.lost ?? []), ...givenUp],
-      nextSequence: firstSequence + RESERVED_SEQUENCES,
-      unclosedFrom: firstSequence,
+      nextSequence: from + RESERVED_SEQUENCES,
+      unclosedFrom: from,
       skipped: catalog.skipped,
       redundancy: options.redundancy,
+      firstSequence: catalog.firstSequence,
     },
   );
+  const removed = finishRetention(files, catalog, options.onWarning);
   const { redundancy, degraded, writeTimeoutMs, segmentBytes, segmentMaxAgeMs } = options;
   const parts = { tapeId, schema, epoch, segmentBytes, segmentMaxAgeMs };
   const replicator = new Replicator(
@@ -132,6 +136,9 @@ async function beginLocked(
   await replicator.close();
   warnOfLosses(found, recovery, symbols?.lost ?? 0, options);
   catalog.refresh(tapeId);
+  for (const { path: file } of found.damaged) {
+    options.onWarning(`${file}: was damaged, and was written anew from what the tape's other files say`);
+  }
   for (const { path: file, reason } of catalog.damaged) {
     options.onWarning(`${file}: damaged (${reason}): of its blocks, those that could be found in it are read`);
   }
@@ -142,6 +149,7 @@ async function beginLocked(
   });
   const { nextSequence } = catalog;
   const journal = new Journal({ runtime, mapper, directory: found.journal, tapeId, epoch, schema, map });
+  countDropped(journal.memory, { firstSequence: catalog.firstSequence, records: 0, ...removed });
   return {
     survey: found,
     tapeId,
@@ -168,11 +176,14 @@ async function beginLocked(
       epoch,
       segmentBytes,
       segmentMaxAgeMs,
+      retention: options.retention,
+      firstSequence: catalog.firstSequence,
+      skipped: catalog.skipped,
     },
     end(records) {
-      const ended = { ...tapeFile.roster, nextSequence: nextSequence + BigInt(records), unclosedFrom: null };
+      const ended = { nextSequence: nextSequence + BigInt(records), unclosedFrom: null };
       try {
-        writeTapeFile(files, found.journal, { ...tapeFile, roster: ended });
+        changeTapeRoster(files, found.journal, (roster) => ({ ...roster, ...ended }));
       } catch (error) {
         // Everything is stored; sequences would only be skipped if a storage node were lost.
         options.onWarning((error as Error).message);
@@ -251,15 +262,20 @@ function skipLost(catalog: Catalog, { roster }: Survey, givenUp: RosterNode[], {
   );
 }
 
-/** A segment that can't be read may hold the last blocks, and be read again one day: their sequences are not given again. */
-function skipUnread(catalog: Catalog, { roster }: Survey, { onWarning }: ResolvedOptions): void {
+/**
+ * A segment that can't be read may hold the last blocks, and be read again one day: their sequences are not given again. Nor are those
+ * that a damaged one held, where a session that `ended` with close() says how many there were.
+ */
+function skipUnread(catalog: Catalog, { roster }: Survey, ended: boolean, { onWarning }: ResolvedOptions): void {
   const segments = [...catalog.segments.values()];
   // A storage node gets blocks in their order: what lies before one that is known was not the last.
   const isLast = ({ path: file, storage }: CatalogSegment) =>
     !segments.some(
       (other) => other.storage === storage && other.entries.length > 0 && isWrittenAfter(other.path, file),
     );
-  const unread = segments.filter((segment) => segment.header === null && !segment.sealed && isLast(segment));
+  const unread = segments.filter(
+    (segment) => segment.header === null && !segment.sealed && (ended || segment.unreadable) && isLast(segment),
+  );
   const from = catalog.nextSequence;
   const to = roster?.nextSequence ?? from;
   if (unread.length === 0 || from >= to) return;
@@ -289,17 +305,18 @@ export function checkSchema(schema: Schema, { tape, journal }: Survey): void {
 }
 
 export function checkSegmentSchemas(schema: Schema, catalog: Catalog): void {
-  for (const { header, path: file } of catalog.segments.values()) {
-    if (header !== null && header.fingerprint !== schema.fingerprint) throw mismatch(schema, header.schema, file);
+  for (const { fingerprint, header, path: file } of catalog.segments.values()) {
+    if (fingerprint !== null && fingerprint !== schema.fingerprint)
+      throw mismatch(schema, header?.schema ?? null, file);
   }
 }
 
-function mismatch(given: Schema, recorded: Schema, file: string): TapeError {
+function mismatch(given: Schema, recorded: Schema | null, file: string): TapeError {
   const describe = ({ name, fields }: Schema) =>
     `${name}(${fields.map((field) => `${field.name} ${describeKind(field)}`).join(', ')})`;
   return new TapeError(
     'SCHEMA_MISMATCH',
-    `${file}: recorded as ${describe(recorded)}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,
+    `${file}: recorded as ${recorded === null ? 'another' : describe(recorded)}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,
     { path: file },
   );
 }
