@@ -57,7 +57,7 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
   const leastNext = roster === null || roster.unclosedFrom !== null ? 0n : roster.nextSequence;
   const blocks = new TapeBlocks(files, schema, found.tapeId, catalog, zstd, mapperFor(read), leastNext);
   return new TapeReader(schema, blocks, {
-    files,
+    runtime,
     schema,
     zstd,
     directories: found.directories,

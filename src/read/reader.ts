@@ -212,11 +212,18 @@ export class TapeBlocks<F extends Fields> {
       const unreadable = error instanceof TapeError || (error as NodeJS.ErrnoException).syscall !== undefined;
       if (!(error instanceof DamagedBlock) && !unreadable) throw error;
       const { message } = error as Error;
-      const gone = error instanceof TapeError && error.code === 'NOT_FOUND';
-      const known = gone || this.damage.some(({ path, offset }) => path === copy.path && offset === copy.offset);
-      if (!known) this.damage.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: message });
+      // A file that is gone may have been moved, by a repair.
+      if (!(error instanceof TapeError && error.code === 'NOT_FOUND')) {
+        this.report({ block: block.sequence, path: copy.path, offset: copy.offset, reason: message });
+      }
       return error instanceof DamagedBlock ? error : new DamagedBlock(message, { cause: error });
     }
+  }
+
+  /** Enters a copy that can't be read, once. */
+  report(found: Damage): void {
+    const known = this.damage.some(({ path, offset }) => path === found.path && offset === found.offset);
+    if (!known) this.damage.push(found);
   }
 
   #file(path: string): SegmentReader {

@@ -129,7 +129,8 @@ export class SmallTape {
 
   verify(redundancy: number): Promise<Verdict> {
     const { files, storage: directories } = this;
-    return verifyTape({ files, schema, zstd, directories, journal: '/journal' }, { redundancy }, this.#checker);
+    const tape = { runtime: { ...runtime, files }, schema, zstd, directories, journal: '/journal' };
+    return verifyTape(tape, { redundancy }, this.#checker);
   }
 
   /** What opening for writing finds out. */

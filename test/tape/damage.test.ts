@@ -52,12 +52,17 @@ test('a tape that is whole', async () => {
   expect(reader.damage).toEqual([]);
   const seen: [number, number][] = [];
   const verdict = await reader.verify({ redundancy: 2, onProgress: (done, total) => seen.push([done, total]) });
-  expect(verdict).toMatchObject({
+  expect(verdict).toEqual({
+    redundancy: 2,
+    missingStorageNodes: [],
     blocks: 5,
     copies: 10,
+    bytes: 2 * blocksIn(segment(roots.twice, 0)).reduce((sum, { header }) => sum + header.blockBytes, 0),
     damaged: [],
     missing: [],
     underReplicated: 0,
+    lost: 0,
+    surplus: 0,
     damagedSegments: [],
   });
   expect(seen).toEqual([1, 2, 3, 4, 5].map((done) => [done, 5]));

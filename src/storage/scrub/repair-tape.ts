@@ -70,9 +70,16 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
       path: before.directories[0],
     });
   }
+  if (before.tape === null) {
+    throw new TapeError(
+      'NOT_FOUND',
+      `${before.journal}: the tape's journal is not there, and without it nothing says whether a writer has the tape: give journal ` +
+        '(--journal), or, if it is lost, open the tape for writing once',
+      { path: before.journal },
+    );
+  }
   const retiring = new Set(retire.map((directory) => indexOf(before, directory)));
-  const turns = new Turns(signal);
-  if (files.exists(before.journal) || !dryRun) makeDirectory(files, before.journal);
+  const turns = new Turns(runtime, signal);
   const locks = new RepairLocks(runtime, before.journal);
   try {
     const alone = locks.begin();
@@ -103,7 +110,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
 
     const zstd = await runtime.zstd();
     const schema = schemaOf(runtime, found);
-    const tape = { files, schema, zstd, directories: found.directories, journal: found.journal };
+    const tape = { runtime, schema, zstd, directories: found.directories, journal: found.journal };
     const checker = new CopyChecker(files, schema, zstd);
     try {
       let repairer: Repairer | null = null;
@@ -125,7 +132,6 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
         checker,
         turns,
         segmentBytes,
-        nowNs: () => runtime.nowNs(),
         random: Math.random,
         onProgress,
       });

@@ -39,7 +39,7 @@ export interface Verdict {
 export async function verifyTape(
   tape: ScrubbedTape,
   options: VerifyOptions,
-  checker = new CopyChecker(tape.files, tape.schema, tape.zstd),
+  checker = new CopyChecker(tape.runtime.files, tape.schema, tape.zstd),
 ): Promise<Verdict> {
   const wanted = (roster: Roster | null) => options.redundancy ?? roster?.redundancy ?? null;
   try {
