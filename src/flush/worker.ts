@@ -69,10 +69,22 @@ async function run(setup: FlusherSetup): Promise<void> {
     postChoice();
     post({ type: 'done', id, report, error });
   };
+  let isPersisted = true;
+  const persist = () => {
+    try {
+      buffered?.persist();
+      isPersisted = true;
+    } catch (error) {
+      if (!(error instanceof TapeError)) throw error;
+      // It is tried again the next time.
+      if (isPersisted) onTrouble(error);
+      isPersisted = false;
+    }
+  };
   let syncedMs = runtime.nowMs();
   let pauseMs = PAUSE_MS;
   for (;;) {
-    buffered?.persist();
+    persist();
     // Before more is stored: what is stored now, the lanes' files have let go of.
     retention?.tick(flusher.storedTo);
     const { changed } = replicator;
