@@ -61,7 +61,7 @@ describe('a bad copy', () => {
     const { storage } = copy();
     const bad = spoil(storage, 1);
     const files = watchedFiles((operation, file) => {
-      if (operation === 'writeAsync' && /segment-/.test(file))
+      if (operation === 'writeAsync' && /segment-\d+\.ttseg$/.test(file))
         throw Object.assign(new Error('a bad sector'), { code: 'EIO' });
     });
     const result = await repairTapeOn({ ...runtime, files }, { storage });
@@ -367,4 +367,28 @@ test('no tape, no storage, no redundancy that fits', async () => {
   const { storage } = copy();
   expect(await errorOf(() => repairTape({ storage, redundancy: 5 }))).toMatchObject({ code: 'BAD_OPTION' });
   expect(await errorOf(() => repairTape({ storage, nonsense: 1 } as never))).toMatchObject({ code: 'BAD_OPTION' });
+});
+
+test('the name of a segment that is gone never comes back: readers would take it for the one that had it', async () => {
+  const { storage } = copy();
+  const reader = await openTape(scrubbed, { storage, readOnly: true });
+  onTestFinished(() => reader.close());
+  expect((await recordsOf(reader)).length).toBe(300);
+  const names = () => storage.flatMap((directory) => filesOf(directory, /\.ttseg$/));
+  const before = names();
+  // A damaged header in every segment: all of them are written anew.
+  for (const file of before) flip(file, 30);
+  expect(await repairTape({ storage })).toMatchObject({
+    segmentsRewritten: before.length,
+    stillUnderReplicated: 0,
+    left: 0,
+  });
+  await expectWell(storage, 2, BLOCKS);
+  expect(names().filter((name) => before.includes(name))).toEqual([]);
+  const tape = await openTape(scrubbed, { storage, redundancy: 2, ...SMALL, capacity: 20 });
+  for (const n of upTo(100)) tape.append(BigInt(300 + n), `S${n % 3}`, n, 300 + n, 'new');
+  await tape.close();
+  expect(names().filter((name) => before.includes(name))).toEqual([]);
+  expect((await recordsOf(reader)).map(({ n }) => n)).toEqual(upTo(400));
+  expect(reader.damage).toEqual([]);
 });
