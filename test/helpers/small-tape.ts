@@ -82,6 +82,7 @@ export class SmallTape {
   readonly segments: string[];
   readonly originals: Uint8Array[];
   readonly catalog: Catalog;
+  /** Used again and again: their memory takes longer to make than all else. */
   readonly #decoder = new BlockDecoder(schema, zstd);
   readonly #checker = new CopyChecker(this.files, schema, zstd);
   readonly #blocks: TapeBlocks<(typeof schema)['fields']>;
@@ -162,7 +163,7 @@ export class SmallTape {
         onTrouble() {},
       });
       const report = await recover(input, plan, replicator, EPOCH + 1);
-      await replicator.close();
+      await replicator.close(runtime.sleep);
       catalog.refresh(TAPE_ID);
       return report;
     };

@@ -7,7 +7,7 @@ import type { Schema } from '../../schema.js';
 import { Catalog } from '../../segment/catalog.js';
 import { STORAGE_FILE } from '../identity.js';
 import { checkRoster, type RosterNode } from '../roster.js';
-import { claimDirectories, makeDirectory, type Survey, survey } from '../survey.js';
+import { claimDirectories, makeDirectory, type Survey, surveyUndamaged } from '../survey.js';
 import { CopyChecker } from './copy-checker.js';
 import { type RepairCounts, Repairer, type RepairProgress, type Trouble } from './repair.js';
 import { RepairLocks } from './repair-locks.js';
@@ -64,7 +64,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
   const { onProgress = () => {}, signal, dryRun = false, redundancy, retire = [], ...rest } = options;
   const { storage, journal, segmentBytes, lostStorageNodes } = resolveOptions({ redundancy, ...rest });
   const { files } = runtime;
-  const before = survey(files, storage, journal);
+  const before = surveyUndamaged(files, storage, journal);
   if (before.tapeId === null) {
     throw new TapeError('NOT_FOUND', `${before.directories.join(', ')}: no tape there`, {
       path: before.directories[0],
@@ -92,7 +92,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
         },
       );
     }
-    const found = survey(files, storage, journal);
+    const found = surveyUndamaged(files, storage, journal);
     const givenUp = checkNodes(found, lostStorageNodes);
     const wanted = redundancy ?? found.roster?.redundancy ?? null;
     if (wanted === null) {
@@ -250,7 +250,7 @@ function giveUp(runtime: Runtime, found: Survey, givenUp: RosterNode[]): void {
 /** Takes storage nodes that hold nothing any more out of the roster. */
 function leave(runtime: Runtime, found: Survey, emptied: ReadonlySet<number>): void {
   const { files } = runtime;
-  const now = survey(files, found.directories, found.journal);
+  const now = surveyUndamaged(files, found.directories, found.journal);
   const stays = (_: unknown, index: number) => !emptied.has(index);
   const catalog = new Catalog(files, found.directories);
   catalog.refresh(found.tapeId);
