@@ -30,10 +30,12 @@ export class Model {
   readonly violations: string[] = [];
   /** What readers saw at each sequence: producer and number. */
   readonly #seen = new Map<bigint, string>();
+  readonly #onViolation: (what: string) => void;
   #hash = 0;
 
-  constructor(shape: Shape) {
+  constructor(shape: Shape, onViolation: (what: string) => void) {
     this.shape = shape;
+    this.#onViolation = onViolation;
   }
 
   /** Of all that was read so far. */
@@ -42,6 +44,7 @@ export class Model {
   }
 
   violation(what: string): void {
+    this.#onViolation(what);
     if (this.violations.length < 20) this.violations.push(what);
   }
 
@@ -141,7 +144,9 @@ export class Model {
   #checkPrefix({ id }: Producer, least: number, numbers: readonly number[], what: string): void {
     const missing = firstMissing(numbers, Math.max(least, numbers.length));
     if (missing < 0) return;
-    this.violation(`${what}, and lost: record ${missing} of producer ${id} (${numbers.length} found, ${least} expected)`);
+    this.violation(
+      `${what}, and lost: record ${missing} of producer ${id} (${numbers.length} found, ${least} expected)`,
+    );
   }
 
   #checkSettled({ id }: Producer, settled: readonly number[], numbers: readonly number[], when: string): void {

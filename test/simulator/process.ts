@@ -107,7 +107,7 @@ export class SimulatedProcess implements Runtime {
       },
       unmap: () => {
         if (this.dead || inode.window?.bytes !== bytes) return;
-        this.operate('munmap', file);
+        this.world.trace(this.label, 'munmap', file);
         this.unmap(inode);
         bytes.fill(0);
       },
@@ -227,7 +227,13 @@ class SimulatedFiles implements Files {
   }
 
   remove(file: string): void {
-    this.#process.operate('remove', file);
+    try {
+      this.#process.operate('remove', file);
+    } catch (cause) {
+      // What isn't there is not an error here.
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return;
+      throw cause;
+    }
     this.#process.world.storage.remove(file);
   }
 

@@ -11,7 +11,7 @@ export const schema = defineSchema(
   text('note'),
 );
 
-export type Records = (typeof schema) extends Schema<infer F> ? F : never;
+export type Records = typeof schema extends Schema<infer F> ? F : never;
 
 /** How records of a seed look. */
 export interface Shape {

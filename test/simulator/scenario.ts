@@ -1,5 +1,6 @@
 import { TapeError } from '../../dist/src/errors.js';
 import type { TapeBlocks, Verdict } from '../../dist/src/read/reader.js';
+import { type DamageDone, damageStorage } from './damage.js';
 import { Dice } from './dice.js';
 import { Model, type Producer } from './model.js';
 import { type Plan, planOf } from './plan.js';
@@ -9,7 +10,6 @@ import { Hang } from './scheduler.js';
 import { Disk } from './storage.js';
 import { World } from './world.js';
 import { openReader, Writer } from './writer.js';
-import { damageStorage, type DamageDone } from './damage.js';
 
 /** What came of a seed. */
 export interface Outcome {
@@ -24,6 +24,9 @@ export interface Outcome {
 
 /** Recoveries that are killed before one is let through. */
 const MOST_KILLED_OPENS = 3;
+
+/** Steps that a close may take before all disks are well. */
+const PATIENT_STEPS = 1000;
 
 interface LiveProducer {
   producer: Producer;
@@ -56,7 +59,7 @@ export class Scenario {
     if (journal !== undefined) disks.push(new Disk(journal));
     this.#world = new World(seed, disks, this.#plan.faults.powerCuts > 0);
     this.#world.onTrace = onTrace;
-    this.#model = new Model(this.#plan.shape);
+    this.#model = new Model(this.#plan.shape, (what) => this.#world.trace('VIOLATION', what));
     this.#world.trace('seed', seed, JSON.stringify({ ...this.#plan, tapeId: undefined }));
   }
 
@@ -65,7 +68,7 @@ export class Scenario {
       for (let session = 0; session < this.#plan.sessions; session++) await this.#session(session);
       await this.#end();
     } catch (error) {
-      if (!(error instanceof Stop)) this.#violation(describe(error));
+      if (!(error instanceof Stop)) this.#model.violation(describe(error));
     }
     const { faults, traceHash } = this.#world;
     return {
@@ -78,14 +81,9 @@ export class Scenario {
     };
   }
 
-  #violation(what: string): void {
-    this.#world.trace('VIOLATION', what);
-    this.#model.violation(what);
-  }
-
   /** Nothing after it could be judged. */
   #stop(what: string): never {
-    this.#violation(what);
+    this.#model.violation(what);
     throw new Stop();
   }
 
@@ -357,7 +355,9 @@ export class Scenario {
     };
     closing.then(settle, settle);
     for (let steps = 0; !settled; steps++) {
-      if (steps > 20_000) throw new Hang('close');
+      // A disk that hangs for ever has it wait for ever.
+      if (steps === PATIENT_STEPS) this.#heal();
+      if (steps > 2 * PATIENT_STEPS) throw new Hang('close never ends');
       this.#writer!.turn();
       await scheduler.quiet();
       if (settled) break;
@@ -418,8 +418,10 @@ export class Scenario {
   /** By a process beside the writer. */
   async #read(when: string): Promise<void> {
     this.#world.trace('read', when);
+    const { errors } = this.#world;
     const found = await this.#reader(`reading ${when}`, (blocks) => this.#model.read(blocks.scan({})));
-    if (found !== undefined) this.#model.checkLive(found, when);
+    // What is on a disk that is away is not seen.
+    if (found !== undefined && this.#world.errors === errors) this.#model.checkLive(found, when);
   }
 
   async #check(when: string): Promise<void> {
@@ -437,11 +439,13 @@ export class Scenario {
     const { storageNodes } = this.#damaged;
     for (const { block, path, offset, reason } of damaged) {
       if ([...storageNodes].some((directory) => path.startsWith(`${directory}/`))) continue;
-      this.#violation(`${when}: the copy of block ${block} in ${path} at ${offset} is damaged (${reason}), and nobody did that`);
+      this.#model.violation(
+        `${when}: the copy of block ${block} in ${path} at ${offset} is damaged (${reason}), and nobody did that`,
+      );
     }
-    for (const { from, to } of missing) this.#violation(`${when}: sequences ${from} to ${to} are missing`);
+    for (const { from, to } of missing) this.#model.violation(`${when}: sequences ${from} to ${to} are missing`);
     if (underReplicated > 0 && storageNodes.size === 0 && this.#plan.faults.powerCuts === 0) {
-      this.#violation(`${when}: ${underReplicated} blocks have too few copies`);
+      this.#model.violation(`${when}: ${underReplicated} blocks have too few copies`);
     }
   }
 
@@ -453,7 +457,16 @@ export class Scenario {
     if (!(error instanceof TapeError)) this.#stop(`${what}: ${describe(error)}`);
     this.#world.trace(what, error.code);
     if (expected.includes(error.code)) return;
-    const explained = ['IO', 'DISK_FULL', 'NOT_WRITABLE', 'NOT_FOUND', 'STORAGE_MISSING', 'FLUSHER_FAILED', 'BLOCK_MISSING', 'BLOCK_DAMAGED'];
+    const explained = [
+      'IO',
+      'DISK_FULL',
+      'NOT_WRITABLE',
+      'NOT_FOUND',
+      'STORAGE_MISSING',
+      'FLUSHER_FAILED',
+      'BLOCK_MISSING',
+      'BLOCK_DAMAGED',
+    ];
     if (explained.includes(error.code) && this.#world.errors > errors) return;
     this.#stop(`${what}: ${error.code}: ${error.message}`);
   }
@@ -474,7 +487,7 @@ export class Scenario {
   }
 
   #heal(): void {
-    for (const disk of this.#world.storage.disks) disk.heal();
+    this.#world.heal();
   }
 
   async #damage(): Promise<void> {

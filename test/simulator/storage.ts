@@ -48,11 +48,17 @@ export interface Window {
   fileOffset: number;
 }
 
-/** How far a file had been written when a sync of it began. */
+/** A page, or a length, as it was once. */
+interface Version<T> {
+  /** Grows with each. */
+  id: number;
+  value: T;
+}
+
+/** What a sync that begins at some moment will have put on the disk when it ends. */
 export interface SyncMark {
-  pages: Map<number, Uint8Array>;
-  size: number;
-  sizes: number;
+  pages: Map<number, Version<Uint8Array>>;
+  size: Version<number>;
 }
 
 /** A file, whatever its name. */
@@ -64,10 +70,13 @@ export class Inode {
   #bytes = new Uint8Array(0);
   #size = 0;
   #synced = new Uint8Array(0);
-  #syncedSize = 0;
+  #syncedSize: Version<number> = { id: 0, value: 0 };
+  #nextVersion = 1;
+  /** Of the pages that were synced. */
+  readonly #syncedIds = new Map<number, number>();
   /** Since the last sync. */
-  readonly #sizes: number[] = [];
-  readonly #versions = new Map<number, Uint8Array[]>();
+  #sizes: Version<number>[] = [];
+  readonly #versions = new Map<number, Version<Uint8Array>[]>();
   readonly #keeps: boolean;
 
   /** `keeps`: versions of pages; there is no power cut without them. */
@@ -126,7 +135,7 @@ export class Inode {
 
   #resize(bytes: number): void {
     this.#size = bytes;
-    if (this.#keeps) this.#sizes.push(bytes);
+    if (this.#keeps) this.#sizes.push({ id: this.#nextVersion++, value: bytes });
   }
 
   /** The pages of these bytes have a version more. */
@@ -135,7 +144,7 @@ export class Inode {
     for (let page = Math.floor(from / PAGE); page * PAGE < to; page++) {
       const versions = this.#versions.get(page) ?? [];
       if (versions.length > MOST_VERSIONS) versions.splice(versions.length >> 1, 1);
-      versions.push(this.#bytes.slice(page * PAGE, (page + 1) * PAGE));
+      versions.push({ id: this.#nextVersion++, value: this.#bytes.slice(page * PAGE, (page + 1) * PAGE) });
       this.#versions.set(page, versions);
     }
   }
@@ -175,35 +184,38 @@ export class Inode {
   /** What a sync that begins now will have put on the disk when it ends. */
   mark(): SyncMark {
     this.pull();
-    const pages = new Map<number, Uint8Array>();
+    const pages = new Map<number, Version<Uint8Array>>();
     for (const [page, versions] of this.#versions) pages.set(page, versions[versions.length - 1]);
-    return { pages, size: this.#size, sizes: this.#sizes.length };
+    return { pages, size: this.#sizes[this.#sizes.length - 1] ?? this.#syncedSize };
   }
 
   /** What was written is on the disk. */
-  sync(mark: SyncMark = this.mark()): void {
+  sync({ pages, size }: SyncMark = this.mark()): void {
     if (!this.#keeps) return;
     if (this.#synced.length < this.#bytes.length) {
       const grown = new Uint8Array(this.#bytes.length);
       grown.set(this.#synced);
       this.#synced = grown;
     }
-    for (const [page, synced] of mark.pages) {
-      const versions = this.#versions.get(page);
-      if (versions === undefined) continue;
-      this.#synced.set(synced, page * PAGE);
-      versions.splice(0, versions.indexOf(synced) + 1);
-      if (versions.length === 0) this.#versions.delete(page);
+    for (const [page, { id, value }] of pages) {
+      // Another sync that began later may have ended before.
+      if (id <= (this.#syncedIds.get(page) ?? 0)) continue;
+      this.#synced.set(value, page * PAGE);
+      this.#syncedIds.set(page, id);
+      const later = this.#versions.get(page)!.filter((version) => version.id > id);
+      if (later.length === 0) this.#versions.delete(page);
+      else this.#versions.set(page, later);
     }
-    this.#syncedSize = mark.size;
-    this.#sizes.splice(0, mark.sizes);
+    if (size.id <= this.#syncedSize.id) return;
+    this.#syncedSize = size;
+    this.#sizes = this.#sizes.filter(({ id }) => id > size.id);
   }
 
   /** Leaves what the disk has. */
   powerCut(dice: Dice): void {
     this.pull();
     this.window = null;
-    const sizes = [this.#syncedSize, ...this.#sizes];
+    const sizes = [this.#syncedSize, ...this.#sizes].map(({ value }) => value);
     // The last one often: a file system that has the pages mostly has the length.
     this.#size = dice.chance(0.5) ? sizes[sizes.length - 1] : dice.pick(sizes);
     const bytes = new Uint8Array(Math.ceil(Math.max(this.#size, this.#synced.length) / PAGE) * PAGE);
@@ -213,7 +225,7 @@ export class Inode {
     for (const [page, versions] of this.#versions) {
       if ((page + 1) * PAGE > bytes.length) continue;
       const synced = bytes.slice(page * PAGE, (page + 1) * PAGE);
-      const choices = [synced, ...versions];
+      const choices = [synced, ...versions.map(({ value }) => value)];
       const kept = dice.chance(newest) ? choices[choices.length - 1] : dice.pick(choices);
       bytes.set(kept, page * PAGE);
       if (!dice.chance(0.1)) continue;
@@ -226,9 +238,9 @@ export class Inode {
     bytes.fill(0, this.#size);
     this.#bytes = bytes;
     this.#synced = bytes.slice();
-    this.#syncedSize = this.#size;
+    this.#syncedSize = { id: this.#nextVersion++, value: this.#size };
     this.#versions.clear();
-    this.#sizes.length = 0;
+    this.#sizes = [];
   }
 
   /** Changes bytes behind everybody's back, in the page cache and on the disk. */
@@ -240,7 +252,7 @@ export class Inode {
       const start = Math.max(at, from);
       const end = Math.min(at + length, from + PAGE);
       if (start < end) {
-        for (const version of versions) version.set(this.#bytes.subarray(start, end), start - from);
+        for (const { value } of versions) value.set(this.#bytes.subarray(start, end), start - from);
       }
     }
   }
@@ -378,7 +390,8 @@ export class Storage {
       const style = dice.below(4);
       if (style === 0) continue;
       if (style === 1) for (const change of changes) apply(this.#durableNames, change);
-      else if (style === 2) for (const change of changes.slice(0, dice.below(changes.length + 1))) apply(this.#durableNames, change);
+      else if (style === 2)
+        for (const change of changes.slice(0, dice.below(changes.length + 1))) apply(this.#durableNames, change);
       else for (const change of changes) if (dice.chance(0.5)) apply(this.#durableNames, change);
     }
     this.#changes.clear();

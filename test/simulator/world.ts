@@ -21,6 +21,8 @@ export class World {
   onTrace: ((line: string) => void) | null = null;
   readonly #processes = new Set<SimulatedProcess>();
   readonly #onEnd = new Map<SimulatedProcess, Set<() => void>>();
+  /** What ends only when its disk is well. */
+  readonly #hung: (() => void)[] = [];
   #wallNs = 1_700_000_000_000_000_000n;
 
   constructor(seed: number, disks: Disk[], keeps: boolean) {
@@ -75,6 +77,7 @@ export class World {
     }
     for (const running of this.#processes) this.#die(running);
     this.scheduler.clear();
+    this.#hung.length = 0;
     this.storage.powerCut(this.dice);
   }
 
@@ -89,6 +92,12 @@ export class World {
     for (const run of this.#onEnd.get(process) ?? []) run();
     this.#onEnd.delete(process);
     this.#processes.delete(process);
+  }
+
+  /** Every disk is well again; what hung goes on. */
+  heal(): void {
+    for (const disk of this.storage.disks) disk.heal();
+    for (const run of this.#hung.splice(0)) this.scheduler.after(this.dice.unit(), run);
   }
 
   inode(file: string, call: string): Inode {
@@ -118,7 +127,8 @@ export class World {
         // What was to be written is not where it should be, but for the length.
         if (at + from.length > inode.size) inode.write(new Uint8Array(from.length), at);
         const bytes = from.slice(0, Math.max(0, Math.min(from.length, target.inode.size - target.at)));
-        if (bytes.length > 0) target.inode.damage(target.at, bytes.length, (there) => there.set(bytes.subarray(0, there.length)));
+        if (bytes.length > 0)
+          target.inode.damage(target.at, bytes.length, (there) => there.set(bytes.subarray(0, there.length)));
         return;
       }
     }
@@ -146,8 +156,8 @@ export class World {
     if (trouble.hanging > 0) {
       trouble.hanging--;
       this.count('hung operation');
-      if (this.dice.chance(0.3)) return;
-      this.scheduler.after(this.dice.between(2_000, 100_000), run);
+      if (this.dice.chance(0.5)) this.#hung.push(run);
+      else this.scheduler.after(this.dice.between(2_000, 100_000), run);
       return;
     }
     if (trouble.slowMs > 10) this.count('slow operation');
