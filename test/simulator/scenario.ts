@@ -2,6 +2,7 @@ import { TapeError } from '../../dist/src/errors.js';
 import type { TapeBlocks, Verdict } from '../../dist/src/read/reader.js';
 import { type DamageDone, damageStorage } from './damage.js';
 import { Dice } from './dice.js';
+import { withMemories } from './memories.js';
 import { Model, type Producer } from './model.js';
 import { type Plan, planOf } from './plan.js';
 import { ProcessDied, SimulatedProcess } from './process.js';
@@ -63,7 +64,11 @@ export class Scenario {
     this.#world.trace('seed', seed, JSON.stringify({ ...this.#plan, tapeId: undefined }));
   }
 
-  async run(): Promise<Outcome> {
+  run(): Promise<Outcome> {
+    return withMemories(() => this.#run());
+  }
+
+  async #run(): Promise<Outcome> {
     try {
       for (let session = 0; session < this.#plan.sessions; session++) await this.#session(session);
       await this.#end();
@@ -222,7 +227,7 @@ export class Scenario {
     const position = producer.positions.pop()!;
     producer.returned = returned;
     producer.kept = Math.min(producer.kept, returned);
-    before.forEach((word, i) => view.setBigUint64(at + 8 * i, word, true));
+    for (const [i, word] of before.entries()) view.setBigUint64(at + 8 * i, word, true);
     const capacity = 61_440;
     const record = at + 4096 + (position % capacity);
     const size = view.getUint32(record + 8, true);
