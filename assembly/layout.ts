@@ -19,16 +19,25 @@ export const CONTROL_SEALED_RECORDS = CONTROL + 256;
 export const CONTROL_SEALED_BLOCKS = CONTROL + 264;
 export const CONTROL_RAW_BYTES = CONTROL + 272;
 export const CONTROL_STORED_BYTES = CONTROL + 280;
+/** u64 each: of these, what was stored in fewer copies than asked for. */
+export const CONTROL_DEGRADED_BLOCKS = CONTROL + 288;
+export const CONTROL_DEGRADED_RECORDS = CONTROL + 296;
 /** The schema's field table: u32 count, then FIELD_BYTES a field, from CONTROL_FIELDS on. */
 export const CONTROL_FIELD_COUNT = CONTROL + 1024;
 export const CONTROL_FIELDS = CONTROL + 1088;
 export const FIELD_BYTES = 16;
 /** Of a schema. The table has an entry more for every eight of them that are optional: their presence bits. */
 export const MAX_FIELDS = 200;
-/** Per storage node, STORAGE_COUNTER_BYTES each: u64 blocks, u64 bytes, u64 errors. */
+/**
+ * Per storage node, STORAGE_COUNTER_BYTES each: u64 blocks, bytes, errors, state (STORAGE_*), bytes in flight, microseconds that a write takes
+ * of late, and at most.
+ */
 export const CONTROL_STORAGE = CONTROL + 8192;
 export const STORAGE_COUNTER_BYTES = 64;
 export const MAX_STORAGE_NODES = 64;
+export const STORAGE_HEALTHY = 0;
+export const STORAGE_ASIDE = 1;
+export const STORAGE_HUNG = 2;
 
 export const TAPE_OPEN = 1;
 export const TAPE_CLOSING = 2;

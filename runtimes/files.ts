@@ -17,7 +17,8 @@ import {
   writeSync,
 } from 'node:fs';
 import type { Files, OpenFile, OpenMode } from '../src/files.js';
-import { syncDirectory } from './sync-directory.js';
+import { syncDirectory, syncDirectoryAsync } from './sync-directory.js';
+import { checkWritable } from './writable.js';
 
 const flags: Record<OpenMode, string> = { read: 'r', edit: 'r+', make: 'w+', new: 'wx+' };
 
@@ -30,13 +31,18 @@ export const systemFiles = (preallocate: Files['preallocate']): Files => ({
   makeDirectory: (path) => void mkdirSync(path, { recursive: true }),
   rename: renameSync,
   remove: (path) => rmSync(path, { force: true }),
+  checkWritable,
   realPath: (path) => realpathSync(path),
   preallocate,
   syncDirectory,
+  syncDirectoryAsync,
 });
 
 class SystemFile implements OpenFile {
   readonly #fd: number;
+  /** Operations off this thread that are under way. */
+  #pending = 0;
+  #isClosing = false;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -63,11 +69,11 @@ class SystemFile implements OpenFile {
   }
 
   writeAsync(from: Uint8Array, at: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const go = (done: number) => {
-        if (done >= from.length) return resolve();
-        write(this.#fd, from, done, from.length - done, at + done, (error, written) =>
-          error === null ? go(done + written) : reject(error),
+    return this.#async((done) => {
+      const go = (written: number) => {
+        if (written >= from.length) return done(null);
+        write(this.#fd, from, written, from.length - written, at + written, (error, more) =>
+          error ? done(error) : go(written + more),
         );
       };
       go(0);
@@ -83,12 +89,22 @@ class SystemFile implements OpenFile {
   }
 
   syncAsync(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error)));
+    return this.#async((done) => fdatasync(this.#fd, done));
+  }
+
+  #async(operation: (done: (error: Error | null) => void) => void): Promise<void> {
+    this.#pending++;
+    return new Promise<void>((resolve, reject) => {
+      operation((error) => (error ? reject(error) : resolve()));
+    }).finally(() => {
+      this.#pending--;
+      if (this.#isClosing) this.close();
     });
   }
 
   close(): void {
-    closeSync(this.#fd);
+    // A descriptor that is closed may be another file's by the time that an operation which waits for a thread gets to it.
+    this.#isClosing = this.#pending > 0;
+    if (!this.#isClosing) closeSync(this.#fd);
   }
 }

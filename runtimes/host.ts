@@ -65,5 +65,7 @@ export function makeRuntime(host: Host): Runtime {
       clock ??= makeClock();
       return clock();
     },
+    nowMs: () => performance.now(),
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
 }

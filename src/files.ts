@@ -12,6 +12,7 @@ export interface OpenFile {
   /** Puts what was written, and the length, on the disk. */
   sync(): void;
   syncAsync(): Promise<void>;
+  /** Once what is under way off this thread has ended. */
   close(): void;
 }
 
@@ -31,6 +32,11 @@ export interface Files {
   rename(from: string, to: string): void;
   /** Of a file; where there is none, nothing. */
   remove(path: string): void;
+  /**
+   * Checks that this user may write in the directory, made or not, with room for `needBytes` on its disk. Changes nothing.
+   * @throws TapeError `NOT_WRITABLE`, `DISK_FULL`
+   */
+  checkWritable(directory: string, needBytes: number): void;
   /** As the file system knows it, links followed. */
   realPath(path: string): string;
   /**
@@ -44,4 +50,5 @@ export interface Files {
    * @throws TapeError `IO`
    */
   syncDirectory(path: string): void;
+  syncDirectoryAsync(path: string): Promise<void>;
 }

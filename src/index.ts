@@ -1,6 +1,6 @@
 export type { ColumnChoice } from './block/encoder.js';
 export { TapeError, type TapeErrorCode, type TapeErrorDetails } from './errors.js';
-export type { CompressionChoice } from './flush/flusher.js';
+export type { CompressionChoice, FlushReport } from './flush/flusher.js';
 export type { Appender, AppenderHandle } from './journal/appender.js';
 export type { RecoveryReport } from './journal/recovery.js';
 export { openAppender, openTape, type ReadOptions, readSchema } from './open.js';
@@ -37,4 +37,5 @@ export {
   u64,
 } from './schema.js';
 export type { LaneStats, StorageNodeStats, TapeStats } from './stats.js';
+export type { Degraded } from './storage/replicator.js';
 export type { Tape } from './tape.js';

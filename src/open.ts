@@ -1,23 +1,15 @@
-import path from 'node:path';
 import { runtime } from 'ticktape/runtime';
 import { TapeError } from './errors.js';
-import { GROWTH } from './flush/adaptive.js';
 import { RemoteFlusher } from './flush/remote.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
-import { Journal, readSymbols } from './journal/journal.js';
-import { type MemoryMap, memoryMap } from './journal/memory-map.js';
-import { planRecovery, recover } from './journal/recovery.js';
 import { checkPath, type ResolvedOptions, resolveOptions, type TapeOptions } from './options.js';
 import { TapeBlocks } from './read/reader.js';
 import { TapeReader } from './read/tape-reader.js';
 import type { Mapper } from './runtime.js';
-import { describeKind, type Fields, type Schema } from './schema.js';
+import type { Fields, Schema } from './schema.js';
 import { Catalog } from './segment/catalog.js';
-import { DirectoryStorageNode } from './storage/directory.js';
-import { writeTapeFile } from './storage/identity.js';
-import { Replicator } from './storage/replicator.js';
-import { checkRoster, RESERVED_SEQUENCES, type RosterNode } from './storage/roster.js';
-import { checkWritable, claimDirectories, makeDirectory, type Survey, survey } from './storage/survey.js';
+import { beginSession, checkSchema, checkSegmentSchemas } from './session.js';
+import { survey } from './storage/survey.js';
 import { Tape } from './tape.js';
 
 const { files } = runtime;
@@ -67,165 +59,29 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
 }
 
 async function openWriter<F extends Fields>(schema: Schema<F>, options: ResolvedOptions): Promise<Tape<F>> {
-  const before = survey(files, options.storage, options.journal);
-  checkSchema(schema, before);
-  checkRoster(before.roster, before.directories, before.ids, options.lostStorageNodes);
-  const mapper = chooseMapper(options);
-  const mapSizes = {
-    capacity: options.capacity,
-    growth: options.compression === 'adaptive' ? GROWTH : 1,
-    laneBytes: options.laneBytes,
-  };
-  // Before anything is made, so that options that don't fit change nothing.
-  const provisional = memoryMap(schema, { ...mapSizes, symbolCapacity: options.maxSymbols });
-  checkWritable(files, before, options.segmentBytes + provisional.laneStride + provisional.symbolWindowBytes);
-
-  // The others once there is nothing more that may be refused.
-  makeDirectory(files, before.journal);
-  const lock = runtime.lock(path.join(before.journal, 'lock'));
-  let journal: Journal | undefined;
+  const session = await beginSession(runtime, schema, options);
+  const { journal, catalog, tapeId, zstd } = session;
   let flusher: RemoteFlusher | undefined;
   try {
-    // Again, now that nobody else can be at it: another process may have made the tape, written to it and closed it meanwhile.
-    const found = survey(files, options.storage, options.journal);
-    checkSchema(schema, found);
-    const { roster } = found;
-    const givenUp = checkRoster(roster, found.directories, found.ids, options.lostStorageNodes);
-    const tapeId = found.tapeId ?? crypto.getRandomValues(new Uint8Array(16));
-    const catalog = new Catalog(files, found.directories, roster?.skipped);
-    const symbols = readSymbols(files, found.journal, tapeId);
-    const zstd = await runtime.zstd();
-    const input = { files, schema, tapeId, journal: found.journal, catalog, symbols, zstd, options };
-    const plan = planRecovery(input);
-    checkSegmentSchemas(schema, catalog);
-
-    for (const directory of found.directories) makeDirectory(files, directory);
-    const epoch = nextEpoch(found, catalog, plan.lanes);
-    if (givenUp.length > 0) skipMissing(catalog, found, givenUp, options);
-    const tapeFile = claimDirectories(
-      files,
-      found,
-      { tapeId, schema, epoch },
-      {
-        lost: [...(roster?.lost ?? []), ...givenUp],
-        nextSequence: catalog.nextSequence + RESERVED_SEQUENCES,
-        skipped: catalog.skipped,
-      },
-    );
-    const session = {
-      tapeId,
-      schema,
-      epoch,
-      segmentBytes: options.segmentBytes,
-      segmentMaxAgeMs: options.segmentMaxAgeMs,
-    };
-    const nodes = found.directories.map(
-      (directory, ordinal) => new DirectoryStorageNode(directory, runtime, { ...session, ordinal }),
-    );
-    const replicator = new Replicator(nodes, options.redundancy, Math.random, () => performance.now());
-    const recovery = await recover(input, plan, replicator, epoch);
-    await replicator.close(true);
-    if (recovery.damagedBytes > 0) {
-      const lost = symbols?.lost ?? 0;
-      options.onWarning(
-        `${found.journal}: ${recovery.damagedBytes} bytes of its lanes held no whole record` +
-          `${lost > 0 ? `, and ${lost} names of its symbol table were damaged` : ''}; all others were recovered`,
-      );
-    }
-    catalog.refresh(tapeId);
-
-    const map: MemoryMap = memoryMap(schema, {
-      ...mapSizes,
-      symbolCapacity: Math.max(options.maxSymbols, symbols?.capacity ?? 0),
-    });
-    const { nextSequence } = catalog;
-    journal = new Journal({ runtime, mapper, directory: found.journal, tapeId, epoch, schema, map });
     let onTrouble: (error: Error) => void = () => {};
-    flusher = await RemoteFlusher.start(
-      runtime,
-      {
-        memory: journal.memory,
-        map,
-        schemaJson: schema.json,
-        nextSequence,
-        journal: found.journal,
-        mapped: journal.mapped,
-        directories: found.directories,
-        redundancy: options.redundancy,
-        compression: options.compression,
-        durability: options.durability,
-        syncIntervalMs: options.syncIntervalMs,
-        flushIntervalMs: options.flushIntervalMs,
-        tapeId,
-        epoch,
-        segmentBytes: options.segmentBytes,
-        segmentMaxAgeMs: options.segmentMaxAgeMs,
-      },
-      (error) => {
-        options.onWarning(error.message);
-        onTrouble(error);
-      },
-    );
+    flusher = await RemoteFlusher.start(runtime, session.flusherSetup, (error) => {
+      options.onWarning(error.message);
+      onTrouble(error);
+    });
+    const mapper = journal.mapped ? mapperFor(options.read) : null;
     return new Tape(schema, {
       options,
-      survey: found,
-      journal,
+      session,
       flusher,
-      blocks: new TapeBlocks(files, schema, tapeId, catalog, zstd, mapper === null ? null : mapperFor(options.read)),
-      recovery,
-      lock,
-      giveBackSequences(records) {
-        const ended = { ...tapeFile.roster, nextSequence: nextSequence + BigInt(records) };
-        writeTapeFile(files, found.journal, { ...tapeFile, roster: ended });
-      },
+      blocks: new TapeBlocks(files, schema, tapeId, catalog, zstd, mapper),
       onTrouble(listener) {
         onTrouble = listener;
       },
     });
   } catch (error) {
     await flusher?.close().catch(() => {});
-    journal?.close(true);
-    lock.release();
+    session.abandon();
     throw error;
-  }
-}
-
-/** A lane's name holds the epoch, and blocks hold that name: an epoch must never come back. */
-function nextEpoch({ tape, roster }: Survey, catalog: Catalog, lanes: readonly { epoch: number }[]): number {
-  let last = Math.max(tape?.epoch ?? 0, roster?.epoch ?? 0);
-  for (const { header } of catalog.segments.values()) last = Math.max(last, header.epoch);
-  for (const { epoch } of lanes) last = Math.max(last, epoch);
-  return last + 1;
-}
-
-/** What storage nodes that are given up may have held is not missed any more, and not given to other records. */
-function skipMissing(
-  catalog: Catalog,
-  { roster }: Survey,
-  givenUp: RosterNode[],
-  { onWarning }: ResolvedOptions,
-): void {
-  const gaps = catalog.gaps();
-  const from = catalog.nextSequence;
-  const to = roster!.nextSequence;
-  catalog.skipped = [...catalog.skipped, ...gaps, ...(from < to ? [{ from, to }] : [])];
-  const lost = gaps.reduce((sum, gap) => sum + gap.to - gap.from, 0n);
-  onWarning(
-    `${givenUp.map(({ path: directory }) => directory).join(', ')}: given up as lost, and with it ${lost} records` +
-      (from < to ? ` and any that followed on sequence ${from}; sequences go on at ${to}` : ''),
-  );
-}
-
-function chooseMapper({ journalMode, onWarning }: ResolvedOptions): Mapper | null {
-  if (journalMode === 'buffered') return null;
-  try {
-    return runtime.mapper();
-  } catch (error) {
-    if (journalMode === 'mapped') throw error;
-    onWarning(
-      `the journal is buffered, so a process that is killed loses its last milliseconds: ${(error as Error).message}`,
-    );
-    return null;
   }
 }
 
@@ -238,27 +94,6 @@ function mapperFor(read: ResolvedOptions['read']): Mapper | null {
     if (error instanceof TapeError && error.code === 'UNSUPPORTED') return null;
     throw error;
   }
-}
-
-function checkSchema(schema: Schema, { tape, journal }: Survey): void {
-  if (tape === null || tape.schema.fingerprint === schema.fingerprint) return;
-  throw mismatch(schema, tape.schema, journal);
-}
-
-function checkSegmentSchemas(schema: Schema, catalog: Catalog): void {
-  for (const { header, path: file } of catalog.segments.values()) {
-    if (header.fingerprint !== schema.fingerprint) throw mismatch(schema, header.schema, file);
-  }
-}
-
-function mismatch(given: Schema, recorded: Schema, file: string): TapeError {
-  const describe = ({ name, fields }: Schema) =>
-    `${name}(${fields.map((field) => `${field.name} ${describeKind(field)}`).join(', ')})`;
-  return new TapeError(
-    'SCHEMA_MISMATCH',
-    `${file}: recorded as ${describe(recorded)}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,
-    { path: file },
-  );
 }
 
 /**

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { MAX_STORAGE_NODES } from '../assembly/layout.js';
 import { show, TapeError } from './errors.js';
 import { badPath } from './io.js';
+import type { Degraded } from './storage/replicator.js';
 import { isNodeId } from './storage/roster.js';
 
 /** What to do with a record when its lane is full: sleep until there is room, drop it (counted), or throw `FULL`. */
@@ -37,6 +38,13 @@ export interface TapeOptions {
   compression?: Compression;
   /** Default `wait`. */
   onFull?: OnFull;
+  /**
+   * While fewer storage nodes than `redundancy` are healthy: `continue` keeps fewer copies of each block, counted in `stats().degraded`, which a repair
+   * makes up for; `stop` keeps records in the lanes until enough are healthy again. Default `continue`.
+   */
+  degraded?: Degraded;
+  /** A storage node that takes longer for one block is set aside until it is done, in ms, 10 to 3,600,000. Default 10,000. */
+  writeTimeoutMs?: number;
   /** Default `process`. */
   durability?: Durability;
   /** How often what was stored is synced to the disk in the background, in ms; 0 for never. Default 1,000. */
@@ -93,6 +101,8 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
     journalMode: oneOf('journalMode', options.journalMode, ['auto', 'mapped', 'buffered']),
     read: oneOf('read', options.read, ['mapped', 'copied']),
     onFull: oneOf('onFull', options.onFull, ['wait', 'drop', 'throw']),
+    degraded: oneOf('degraded', options.degraded, ['continue', 'stop']),
+    writeTimeoutMs: whole('writeTimeoutMs', options.writeTimeoutMs, 10_000, 10, 3_600_000),
     durability: oneOf('durability', options.durability, ['process', 'disk']),
     syncIntervalMs: whole('syncIntervalMs', options.syncIntervalMs, 1000, 0, 86_400_000),
     flushIntervalMs: whole('flushIntervalMs', options.flushIntervalMs, 1000, 0, 86_400_000),
@@ -116,6 +126,8 @@ const KNOWN = new Set<string>([
   'read',
   'compression',
   'onFull',
+  'degraded',
+  'writeTimeoutMs',
   'durability',
   'syncIntervalMs',
   'flushIntervalMs',

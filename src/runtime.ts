@@ -96,4 +96,7 @@ export interface Runtime {
    * that has caught up.
    */
   nowNs(): bigint;
+  /** Milliseconds since some moment, at an even pace whatever happens to the system's clock. */
+  nowMs(): number;
+  sleep(ms: number): Promise<void>;
 }

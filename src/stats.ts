@@ -1,4 +1,6 @@
 import {
+  CONTROL_DEGRADED_BLOCKS,
+  CONTROL_DEGRADED_RECORDS,
   CONTROL_RAW_BYTES,
   CONTROL_SEALED_BLOCKS,
   CONTROL_SEALED_RECORDS,
@@ -7,7 +9,9 @@ import {
   LANE_CAPACITY,
   LANE_DROPS,
   LANE_RECORDS,
+  STORAGE_ASIDE,
   STORAGE_COUNTER_BYTES,
+  STORAGE_HUNG,
 } from '../assembly/layout.js';
 import type { CompressionChoice } from './flush/flusher.js';
 import type { Journal } from './journal/journal.js';
@@ -32,9 +36,17 @@ export interface LaneStats {
 /** One storage node's figures in this session. */
 export interface StorageNodeStats {
   path: string;
+  /** Committed on it. */
   blocks: number;
   bytes: number;
   errors: number;
+  /** `aside`: it failed and is left alone for a while. `hung`: a write has run out of time and not come back. */
+  state: 'healthy' | 'aside' | 'hung';
+  /** Of blocks that it was given and has not committed. */
+  inFlightBytes: number;
+  /** Milliseconds that it takes to write a block, of late and at most. */
+  writeMs: number;
+  slowestWriteMs: number;
 }
 
 /** What a tape that is open for writing has done in this session. */
@@ -51,6 +63,8 @@ export interface TapeStats {
   compressionRatio: number;
   /** How blocks are made at present, and why; null before the first. */
   compression: CompressionChoice | null;
+  /** Blocks, and records in them, that were stored in fewer copies than asked for. */
+  degraded: { blocks: number; records: number };
   lanes: LaneStats[];
   storageNodes: StorageNodeStats[];
   recovery: RecoveryReport;
@@ -81,10 +95,22 @@ export function readCounters(journal: Journal, directories: readonly string[]) {
     rawBytes,
     storedBytes,
     compressionRatio: storedBytes === 0 ? 0 : rawBytes / storedBytes,
+    degraded: { blocks: number(CONTROL_DEGRADED_BLOCKS), records: number(CONTROL_DEGRADED_RECORDS) },
     lanes,
     storageNodes: directories.map((directory, i): StorageNodeStats => {
       const at = CONTROL_STORAGE + i * STORAGE_COUNTER_BYTES;
-      return { path: directory, blocks: number(at), bytes: number(at + 8), errors: number(at + 16) };
+      const word = (i: number) => number(at + 8 * i);
+      const state = word(3) === STORAGE_HUNG ? 'hung' : word(3) === STORAGE_ASIDE ? 'aside' : 'healthy';
+      return {
+        path: directory,
+        blocks: word(0),
+        bytes: word(1),
+        errors: word(2),
+        state,
+        inFlightBytes: word(4),
+        writeMs: word(5) / 1000,
+        slowestWriteMs: word(6) / 1000,
+      };
     }),
   };
 }

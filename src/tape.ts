@@ -1,17 +1,15 @@
 import { runtime } from 'ticktape/runtime';
 import { CONTROL_STATE, TAPE_CLOSING, TAPE_FAILED } from '../assembly/layout.js';
 import { TapeError } from './errors.js';
+import type { FlushReport } from './flush/flusher.js';
 import type { RemoteFlusher } from './flush/remote.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
-import type { Journal } from './journal/journal.js';
-import type { RecoveryReport } from './journal/recovery.js';
 import type { ResolvedOptions } from './options.js';
 import type { Batch } from './read/batch.js';
 import type { ScanOptions, TapeBlocks, Verdict } from './read/reader.js';
-import type { FileLock } from './runtime.js';
 import type { Fields, Schema, ValuesOf } from './schema.js';
+import type { Session } from './session.js';
 import { readCounters, type TapeStats } from './stats.js';
-import type { Survey } from './storage/survey.js';
 
 /** A tape opened for writing. One process at a time has one. */
 export class Tape<F extends Fields> {
@@ -50,7 +48,8 @@ export class Tape<F extends Fields> {
    */
   appenderHandle(): AppenderHandle {
     this.#checkOpen();
-    const { journal, options } = this.#parts;
+    const { options } = this.#parts;
+    const { journal } = this.#parts.session;
     const lane = journal.takeLane();
     return {
       memory: journal.memory,
@@ -64,10 +63,10 @@ export class Tape<F extends Fields> {
 
   /**
    * Resolves when everything appended before, on all threads, is on its storage nodes (with `durability: 'disk'`: and would
-   * survive a power cut).
+   * survive a power cut), and says on how many: fewer than `redundancy` where too few are healthy (`degraded: 'continue'`).
    * @throws TapeError of the storage nodes; what could not be written stays in the lanes and is tried again
    */
-  flush(): Promise<void> {
+  flush(): Promise<FlushReport> {
     this.#checkOpen();
     return this.#parts.flusher.flush();
   }
@@ -85,7 +84,8 @@ export class Tape<F extends Fields> {
   }
 
   stats(): TapeStats {
-    const { journal, options, survey, recovery, blocks, flusher } = this.#parts;
+    const { session, options, blocks, flusher } = this.#parts;
+    const { journal, survey, recovery } = session;
     return {
       ...readCounters(journal, survey.directories),
       redundancy: options.redundancy,
@@ -111,29 +111,21 @@ export class Tape<F extends Fields> {
 
   async #close(): Promise<void> {
     this.#appender.close();
-    const { journal, flusher, blocks, lock } = this.#parts;
+    const { session, flusher, blocks } = this.#parts;
+    const { journal } = session;
     const words = new Int32Array(journal.memory.buffer);
     Atomics.compareExchange(words, CONTROL_STATE >> 2, Atomics.load(words, CONTROL_STATE >> 2), TAPE_CLOSING);
     let empty = false;
     try {
       await flusher.close();
       empty = true;
-      this.#giveBackSequences();
     } finally {
-      if (!empty) Atomics.store(words, CONTROL_STATE >> 2, TAPE_FAILED);
       blocks.close();
-      journal.close(empty);
-      lock.release();
-    }
-  }
-
-  #giveBackSequences(): void {
-    const { options, giveBackSequences } = this.#parts;
-    try {
-      giveBackSequences(this.stats().records);
-    } catch (error) {
-      // Everything is stored; sequences would only be skipped if a storage node were lost.
-      options.onWarning((error as Error).message);
+      if (empty) session.end(this.stats().records);
+      else {
+        Atomics.store(words, CONTROL_STATE >> 2, TAPE_FAILED);
+        session.abandon();
+      }
     }
   }
 
@@ -145,13 +137,8 @@ export class Tape<F extends Fields> {
 /** What `openTape` puts together. */
 export interface TapeParts<F extends Fields> {
   options: ResolvedOptions;
-  survey: Survey;
-  journal: Journal;
+  session: Session;
   flusher: RemoteFlusher;
   blocks: TapeBlocks<F>;
-  recovery: RecoveryReport;
-  lock: FileLock;
-  /** Of a session that sealed so many records: it may have reserved more sequences. */
-  giveBackSequences(records: number): void;
   onTrouble(listener: (error: Error) => void): void;
 }

@@ -1,4 +1,6 @@
 import {
+  CONTROL_DEGRADED_BLOCKS,
+  CONTROL_DEGRADED_RECORDS,
   CONTROL_RAW_BYTES,
   CONTROL_SEALED_BLOCKS,
   CONTROL_SEALED_RECORDS,
@@ -10,17 +12,19 @@ import {
   DRAIN_ROWS,
   LANE_CAPACITY,
   LANE_DRAINED,
-  LANE_HEAD,
   LANE_SEALED_AT,
   LANE_TAIL,
+  STORAGE_ASIDE,
   STORAGE_COUNTER_BYTES,
+  STORAGE_HEALTHY,
+  STORAGE_HUNG,
 } from '../../assembly/layout.js';
 import type { BlockEncoder, EncoderChoice } from '../block/encoder.js';
 import type { BlockHeader, LaneRange } from '../block/header.js';
 import { assert, TapeError } from '../errors.js';
 import type { MemoryMap } from '../journal/memory-map.js';
 import type { Kernels } from '../kernels.js';
-import type { Replicator } from '../storage/replicator.js';
+import type { Flight, Replicator } from '../storage/replicator.js';
 import type { AdaptiveEffort } from './adaptive.js';
 
 /** How blocks are made at present, and why. */
@@ -43,10 +47,34 @@ export interface FlusherParts {
   /** What identifies the lane in window `index` in block headers. */
   laneOf(index: number): { epoch: number; lane: number };
   nextSequence: bigint;
-  /** Copies survive a power cut before a lane lets go of its records. */
-  durable: boolean;
   flushIntervalMs: number;
   nowMs(): number;
+}
+
+/** What has how many copies, when a flush has ended. */
+export interface FlushReport {
+  /** Records of this session that are on storage nodes. */
+  records: number;
+  /** The fewest copies that a block has which was stored since the flush before; the redundancy where none was. */
+  leastCopies: number;
+  /** Blocks and records of this session that were stored in fewer copies than asked for. */
+  degradedBlocks: number;
+  degradedRecords: number;
+}
+
+/** A block on its way, and up to where it takes each lane. */
+interface Sealed {
+  flight: Flight;
+  to: { lane: number; position: bigint }[];
+}
+
+/** A flush that is waited for. */
+interface FlushRequest {
+  tails: bigint[];
+  /** Blocks that were sealed by the time that all of it was; -1 before. */
+  blocks: number;
+  resolve(report: FlushReport): void;
+  reject(error: Error): void;
 }
 
 /**
@@ -59,13 +87,20 @@ export class Flusher {
   readonly #longs: BigInt64Array;
   /** `drained` of each lane when the row buffer was last empty. */
   readonly #from: bigint[];
+  /** On their way to the storage nodes, in the order of their sequences. */
+  readonly #sealed: Sealed[] = [];
+  readonly #requests: FlushRequest[] = [];
   #nextSequence: bigint;
   #oldestMs = 0;
-  /** When the block before was stored, and how long this one has been worked on so far. */
-  #storedMs: number;
-  #sealMs = 0;
-  /** Sealed, but not yet on all its storage nodes. */
-  #pending: { header: BlockHeader; bytes: Uint8Array } | null = null;
+  /** When the block before was sealed, and how long the storage nodes have held up this one. */
+  #sealedMs: number;
+  #heldUpMs = 0;
+  #heldUpSinceMs = -1;
+  /** Blocks sealed and stored so far. */
+  #sealedBlocks = 0;
+  #storedBlocks = 0;
+  #leastCopies: number;
+  #report: FlushReport;
 
   constructor(parts: FlusherParts) {
     this.#parts = parts;
@@ -73,7 +108,9 @@ export class Flusher {
     this.#longs = new BigInt64Array(parts.memory.buffer);
     this.#from = new Array(parts.map.laneCount).fill(0n);
     this.#nextSequence = parts.nextSequence;
-    this.#storedMs = parts.nowMs();
+    this.#sealedMs = parts.nowMs();
+    this.#leastCopies = parts.replicator.redundancy;
+    this.#report = { records: 0, leastCopies: this.#leastCopies, degradedBlocks: 0, degradedRecords: 0 };
     this.#emptyRows();
   }
 
@@ -97,30 +134,49 @@ export class Flusher {
     return { ...encoder.choice, effortReason: adaptive?.reason ?? 'as asked for' };
   }
 
-  /** Records that were drained and are not yet in a block on its storage nodes. */
+  /** Records that were drained and are not yet in a block. */
   get rows(): number {
     return this.#view.getUint32(this.#parts.map.drainState + DRAIN_ROWS, true);
   }
 
   /**
-   * One duty cycle: drains what there is, up to a block, and seals the block if it is full or old. Answers how many records were
-   * drained, plus one for a block sealed; 0 when there was nothing to do.
-   * @throws TapeError of the storage nodes: nothing is lost, and the next call tries again; `CORRUPT`, after which none helps
+   * One duty cycle: lets lanes reuse what is stored, drains what there is, up to a block, and seals the block if it is full or old, or a
+   * flush waits for it. Answers how many records were drained, plus one for each block sealed or stored; 0 when there was nothing to do.
+   * @throws TapeError `CORRUPT`, after which nothing helps
    */
   async doWork(): Promise<number> {
-    const { map, flushIntervalMs, nowMs } = this.#parts;
-    if (this.#pending !== null) {
-      await this.#replicate();
-      return 1;
-    }
+    const { replicator, map, flushIntervalMs, nowMs } = this.#parts;
+    replicator.poll();
+    const stored = this.#takeStored();
+    if (replicator.starved !== null) this.#rejectRequests(replicator.starved);
+    if (this.#isHeldUp()) return stored;
     const before = this.rows;
     const drained = this.#drain();
     if (before === 0 && drained > 0) this.#oldestMs = nowMs();
     const full = this.rows >= this.#target || this.#view.getUint32(map.drainState + DRAIN_FULL, true) === 1;
     const old = flushIntervalMs > 0 && this.rows > 0 && nowMs() - this.#oldestMs >= flushIntervalMs;
-    if (!full && !old) return drained;
-    await this.seal();
-    return drained + 1;
+    const asked = this.rows > 0 && this.#requests.some((request) => request.blocks < 0 && this.#isDrained(request));
+    const isSealing = full || old || asked;
+    if (isSealing) await this.#seal();
+    for (const request of this.#requests) {
+      if (request.blocks < 0 && this.rows === 0 && this.#isDrained(request)) request.blocks = this.#sealedBlocks;
+    }
+    this.#resolveRequests();
+    return stored + drained + (isSealing ? 1 : 0);
+  }
+
+  /** Whether the storage nodes have as many blocks under way as may be. */
+  #isHeldUp(): boolean {
+    const { replicator, nowMs } = this.#parts;
+    if (replicator.isFull) {
+      if (this.#heldUpSinceMs < 0) this.#heldUpSinceMs = nowMs();
+      return true;
+    }
+    if (this.#heldUpSinceMs >= 0) {
+      this.#heldUpMs += nowMs() - this.#heldUpSinceMs;
+      this.#heldUpSinceMs = -1;
+    }
+    return false;
   }
 
   #drain(): number {
@@ -150,49 +206,79 @@ export class Flusher {
     return drained;
   }
 
-  /** Everything that was published before the call is on its storage nodes when this resolves. */
-  async flush(): Promise<void> {
-    const { map } = this.#parts;
-    const tails = Array.from({ length: map.laneCount }, (_, lane) => this.#tail(lane));
-    while (tails.some((tail, lane) => this.#load(lane, LANE_DRAINED) < tail)) await this.doWork();
-    if (this.#pending !== null) await this.#replicate();
-    if (this.rows > 0) await this.seal();
+  /**
+   * Resolves when everything that was published before the call is on its storage nodes. `doWork` has to be called meanwhile.
+   * @throws TapeError where the storage nodes don't take it: nothing is lost, and it is tried again
+   */
+  flush(): Promise<FlushReport> {
+    const tails = Array.from({ length: this.#parts.map.laneCount }, (_, lane) => this.#tail(lane));
+    return new Promise((resolve, reject) => {
+      this.#requests.push({ tails, blocks: -1, resolve, reject });
+    });
   }
 
-  /** Makes a block of the rows that were drained, puts it on its storage nodes, and then lets the lanes reuse their space. */
-  async seal(): Promise<void> {
-    const { adaptive, encoder, tapeId, epoch, map, laneOf, nowMs } = this.#parts;
+  #isDrained({ tails }: FlushRequest): boolean {
+    return tails.every((tail, lane) => this.#load(lane, LANE_DRAINED) >= tail);
+  }
+
+  #resolveRequests(): void {
+    for (;;) {
+      const [request] = this.#requests;
+      if (request === undefined || request.blocks < 0 || request.blocks > this.#storedBlocks) return;
+      this.#requests.shift();
+      request.resolve({ ...this.#report, leastCopies: this.#leastCopies });
+      if (this.#requests[0]?.blocks !== request.blocks) this.#leastCopies = this.#parts.replicator.redundancy;
+    }
+  }
+
+  #rejectRequests(error: Error): void {
+    for (const { reject } of this.#requests.splice(0)) reject(error);
+  }
+
+  /** Makes a block of the rows that were drained and sends it to its storage nodes. */
+  async #seal(): Promise<void> {
+    const { adaptive, encoder, replicator, tapeId, epoch, map, laneOf, nowMs } = this.#parts;
     const startMs = nowMs();
-    assert(this.#pending === null, 'one block at a time');
     const laneRanges: LaneRange[] = [];
+    const to: Sealed['to'] = [];
     for (let lane = 0; lane < map.laneCount; lane++) {
-      const to = this.#load(lane, LANE_DRAINED);
-      if (to > this.#from[lane]) laneRanges.push({ ...laneOf(lane), from: this.#from[lane], to });
+      const position = this.#load(lane, LANE_DRAINED);
+      if (position <= this.#from[lane]) continue;
+      laneRanges.push({ ...laneOf(lane), from: this.#from[lane], to: position });
+      to.push({ lane, position });
     }
     if (adaptive !== null) encoder.effort = adaptive.effort;
     if (encoder.needsPreparing) await encoder.prepare();
-    this.#pending = encoder.encode({ tapeId, sequence: this.#nextSequence, epoch, laneRanges });
-    this.#sealMs = nowMs() - startMs;
-    await this.#replicate();
-  }
-
-  async #replicate(): Promise<void> {
-    const { replicator, durable, kernels, map, nowMs } = this.#parts;
-    const { header, bytes } = this.#pending!;
-    const startMs = nowMs();
-    await replicator.write(header, bytes, durable);
-    this.#adapt(header, nowMs() - startMs);
-    this.#pending = null;
+    const { header, bytes } = encoder.encode({ tapeId, sequence: this.#nextSequence, epoch, laneRanges });
+    this.#sealed.push({ flight: replicator.submit(header, bytes), to });
+    this.#sealedBlocks++;
     this.#nextSequence += BigInt(header.count);
-    for (let lane = 0; lane < map.laneCount; lane++) {
-      const drained = this.#load(lane, LANE_DRAINED);
-      if (drained > this.#load(lane, LANE_HEAD)) kernels.release(map.lanes + lane * map.laneStride, drained);
-    }
     this.#emptyRows();
-    this.#count(header);
+    this.#adapt(header, nowMs() - startMs);
   }
 
-  #adapt({ blockBytes, count }: BlockHeader, replicateMs: number): void {
+  /** Lets the lanes reuse the space of records whose blocks are stored. Answers how many blocks that were. */
+  #takeStored(): number {
+    const { replicator, kernels, map } = this.#parts;
+    let stored = 0;
+    for (;;) {
+      const flight = replicator.takeStored();
+      if (flight === null) break;
+      const sealed = this.#sealed.shift();
+      assert(
+        sealed?.flight === flight && flight.storedOn > 0,
+        'blocks are stored in the order in which they were sealed',
+      );
+      for (const { lane, position } of sealed.to) kernels.release(map.lanes + lane * map.laneStride, position);
+      this.#storedBlocks++;
+      stored++;
+      this.#count(flight);
+    }
+    if (stored > 0) this.#resolveRequests();
+    return stored;
+  }
+
+  #adapt({ blockBytes, count }: BlockHeader, sealMs: number): void {
     const { adaptive, map, nowMs } = this.#parts;
     if (adaptive === null) return;
     let backlog = 0;
@@ -201,8 +287,9 @@ export class Flusher {
       if (waiting > 0) backlog = Math.max(backlog, waiting / map.ringBytes);
     }
     const now = nowMs();
-    const busy = Math.min(1, (this.#sealMs + replicateMs) / Math.max(now - this.#storedMs, 0.001));
-    this.#storedMs = now;
+    const busy = Math.min(1, (sealMs + this.#heldUpMs) / Math.max(now - this.#sealedMs, 0.001));
+    this.#sealedMs = now;
+    this.#heldUpMs = 0;
     adaptive.observe({ backlog, busy, recordBytes: blockBytes / count });
   }
 
@@ -213,17 +300,32 @@ export class Flusher {
     this.#view.setUint32(drainState + DRAIN_FULL, 0, true);
   }
 
-  #count(header: BlockHeader): void {
+  #count({ header, storedOn }: Flight): void {
     const add = (at: number, value: number) => Atomics.add(this.#longs, at >> 3, BigInt(value));
     add(CONTROL_SEALED_RECORDS, header.count);
     add(CONTROL_SEALED_BLOCKS, 1);
     add(CONTROL_RAW_BYTES, header.rowBytes);
     add(CONTROL_STORED_BYTES, header.blockBytes);
-    this.#parts.replicator.loads.forEach(({ blocks, bytes, errors }, i) => {
+    this.#report.records += header.count;
+    this.#leastCopies = Math.min(this.#leastCopies, storedOn);
+    if (storedOn < this.#parts.replicator.redundancy) {
+      add(CONTROL_DEGRADED_BLOCKS, 1);
+      add(CONTROL_DEGRADED_RECORDS, header.count);
+      this.#report.degradedBlocks++;
+      this.#report.degradedRecords += header.count;
+    }
+  }
+
+  /** Puts the storage nodes' figures where `stats()` finds them. */
+  countStorage(): void {
+    const now = this.#parts.nowMs();
+    this.#parts.replicator.loads.forEach((load, i) => {
       const at = (CONTROL_STORAGE + i * STORAGE_COUNTER_BYTES) >> 3;
-      Atomics.store(this.#longs, at, BigInt(blocks));
-      Atomics.store(this.#longs, at + 1, BigInt(bytes));
-      Atomics.store(this.#longs, at + 2, BigInt(errors));
+      const state = load.overdue > 0 ? STORAGE_HUNG : load.asideUntilMs > now ? STORAGE_ASIDE : STORAGE_HEALTHY;
+      const { blocks, bytes, errors, inFlightBytes, writeMs, slowestWriteMs } = load;
+      [blocks, bytes, errors, state, inFlightBytes, writeMs * 1000, slowestWriteMs * 1000].forEach((value, word) => {
+        Atomics.store(this.#longs, at + word, BigInt(Math.round(value)));
+      });
     });
   }
 

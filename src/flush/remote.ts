@@ -1,8 +1,9 @@
 import { CONTROL_STATE, TAPE_FAILED } from '../../assembly/layout.js';
 import { TapeError } from '../errors.js';
 import type { Runtime, RuntimeWorker } from '../runtime.js';
-import type { CompressionChoice } from './flusher.js';
-import type { FlusherCommand, FlusherMessage, FlusherSetup, PlainError } from './worker.js';
+import type { FlusherSetup } from './assemble.js';
+import type { CompressionChoice, FlushReport } from './flusher.js';
+import type { FlusherCommand, FlusherMessage, PlainError } from './worker.js';
 
 const revive = ({ code, message, path, storageNode }: PlainError): Error =>
   new TapeError(code ?? 'FLUSHER_FAILED', message, { path, storageNode });
@@ -11,7 +12,10 @@ const revive = ({ code, message, path, storageNode }: PlainError): Error =>
 export class RemoteFlusher {
   readonly #worker: RuntimeWorker;
   readonly #memory: WebAssembly.Memory;
-  readonly #waiting = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
+  readonly #waiting = new Map<
+    number,
+    { resolve: (report: FlushReport | null) => void; reject: (error: Error) => void }
+  >();
   readonly #onTrouble: (error: Error) => void;
   #nextId = 1;
   #failure: Error | null = null;
@@ -27,7 +31,7 @@ export class RemoteFlusher {
   static async start(runtime: Runtime, setup: FlusherSetup, onTrouble: (error: Error) => void): Promise<RemoteFlusher> {
     const worker = runtime.spawn(new URL('./worker.js', import.meta.url), setup);
     const flusher = new RemoteFlusher(worker, setup.memory, onTrouble);
-    const ready = new Promise<void>((resolve, reject) => flusher.#waiting.set(0, { resolve, reject }));
+    const ready = new Promise((resolve, reject) => flusher.#waiting.set(0, { resolve, reject }));
     worker.onMessage((message) => flusher.#receive(message as FlusherMessage));
     worker.onFailure((error) =>
       flusher.#fail(new TapeError('FLUSHER_FAILED', `the flusher's thread ended: ${error.message}`, { cause: error })),
@@ -53,17 +57,18 @@ export class RemoteFlusher {
 
   #receive(message: FlusherMessage): void {
     if (message.type === 'ready') this.#settle(0, null);
-    else if (message.type === 'done') this.#settle(message.id, message.error === null ? null : revive(message.error));
+    else if (message.type === 'done')
+      this.#settle(message.id, message.error === null ? null : revive(message.error), message.report);
     else if (message.type === 'choice') this.#choice = message.choice;
     else if (message.type === 'trouble') this.#onTrouble(revive(message.error));
     else this.#fail(revive({ ...message.error, code: 'FLUSHER_FAILED' }));
   }
 
-  #settle(id: number, error: Error | null): void {
+  #settle(id: number, error: Error | null, report: FlushReport | null = null): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) this.#worker.keepAlive(false);
-    if (error === null) waiting?.resolve();
+    if (error === null) waiting?.resolve(report);
     else waiting?.reject(error);
   }
 
@@ -75,17 +80,17 @@ export class RemoteFlusher {
     for (const id of [...this.#waiting.keys()]) this.#settle(id, error);
   }
 
-  #command(type: FlusherCommand['type']): Promise<void> {
+  #command(type: FlusherCommand['type']): Promise<FlushReport> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+      this.#waiting.set(id, { resolve: (report) => resolve(report!), reject });
       this.#worker.keepAlive(true);
       this.#worker.post({ type, id } satisfies FlusherCommand);
     });
   }
 
-  flush(): Promise<void> {
+  flush(): Promise<FlushReport> {
     return this.#command('flush');
   }
 

@@ -1,38 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { runtime } from 'ticktape/runtime';
 import { CONTROL_STATE, LANE_CAPACITY, LANE_SEALED_AT, LANE_TAIL, TAPE_FAILED } from '../../assembly/layout.js';
-import { firstEffort } from '../block/effort.js';
-import { BlockEncoder } from '../block/encoder.js';
 import { TapeError } from '../errors.js';
-import { BufferedJournal } from '../journal/buffered.js';
 import type { MemoryMap } from '../journal/memory-map.js';
-import { instantiateKernels } from '../kernels.js';
-import type { Compression, Durability } from '../options.js';
-import { Schema } from '../schema.js';
-import { DirectoryStorageNode } from '../storage/directory.js';
-import { Replicator } from '../storage/replicator.js';
-import { AdaptiveEffort } from './adaptive.js';
-import { type CompressionChoice, Flusher } from './flusher.js';
-
-/** What the flusher's thread is started with. */
-export interface FlusherSetup {
-  memory: WebAssembly.Memory;
-  map: MemoryMap;
-  schemaJson: string;
-  tapeId: Uint8Array;
-  epoch: number;
-  nextSequence: bigint;
-  journal: string;
-  mapped: boolean;
-  directories: string[];
-  redundancy: number;
-  compression: Compression;
-  durability: Durability;
-  syncIntervalMs: number;
-  flushIntervalMs: number;
-  segmentBytes: number;
-  segmentMaxAgeMs: number;
-}
+import { type Assembly, assembleFlusher, drive, type FlusherSetup } from './assemble.js';
+import type { CompressionChoice, FlushReport } from './flusher.js';
 
 /** To the flusher. */
 export type FlusherCommand = { type: 'flush'; id: number } | { type: 'close'; id: number };
@@ -48,10 +20,10 @@ export interface PlainError {
 /** From the flusher. */
 export type FlusherMessage =
   | { type: 'ready' }
-  | { type: 'done'; id: number; error: PlainError | null }
+  | { type: 'done'; id: number; report: FlushReport | null; error: PlainError | null }
   /** How blocks are made has changed. */
   | { type: 'choice'; choice: CompressionChoice }
-  /** A block could not be put on its storage nodes; it is tried again. */
+  /** A storage node fails, or blocks can't be stored; it is tried again. */
   | { type: 'trouble'; error: PlainError }
   /** The flusher can't go on. */
   | { type: 'failed'; error: PlainError };
@@ -59,8 +31,6 @@ export type FlusherMessage =
 /** Between looks at the lanes while records come; doubled, up to the longest, while none do (5 % of a core otherwise). */
 const PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 10;
-/** Between tries while storage nodes fail. */
-const TROUBLE_MS = 100;
 
 const plain = (error: unknown): PlainError => {
   const { message } = error as Error;
@@ -71,31 +41,10 @@ const plain = (error: unknown): PlainError => {
 const post = (message: FlusherMessage) => parentPort!.postMessage(message);
 
 async function run(setup: FlusherSetup): Promise<void> {
-  const { memory, map, tapeId, epoch, durability, mapped } = setup;
-  const schema = Schema.parse(setup.schemaJson, 'the schema');
-  const kernels = instantiateKernels(memory);
-  const zstd = await runtime.zstd();
-  const nodes = setup.directories.map(
-    (directory, ordinal) => new DirectoryStorageNode(directory, runtime, { ...setup, schema, ordinal }),
-  );
-  const nowMs = () => performance.now();
-  const replicator = new Replicator(nodes, setup.redundancy, Math.random, nowMs);
-  const flusher = new Flusher({
-    memory,
-    map,
-    kernels,
-    encoder: new BlockEncoder(schema, kernels, memory, map, zstd, firstEffort(setup.compression)),
-    adaptive: setup.compression === 'adaptive' ? new AdaptiveEffort() : null,
-    replicator,
-    tapeId,
-    epoch,
-    laneOf: (lane) => ({ epoch, lane }),
-    nextSequence: setup.nextSequence,
-    durable: durability === 'disk',
-    flushIntervalMs: setup.flushIntervalMs,
-    nowMs,
-  });
-  const buffered = mapped ? null : new BufferedJournal(runtime.files, memory, map, setup.journal, epoch);
+  const { memory, map } = setup;
+  const onTrouble = (error: TapeError) => post({ type: 'trouble', error: plain(error) });
+  const assembly = assembleFlusher(runtime, await runtime.zstd(), setup, Math.random, onTrouble);
+  const { flusher, replicator, buffered } = assembly;
 
   const commands: FlusherCommand[] = [];
   let wake = () => {};
@@ -111,73 +60,62 @@ async function run(setup: FlusherSetup): Promise<void> {
     version = flusher.choiceVersion;
     post({ type: 'choice', choice: flusher.choice });
   };
-  let syncedMs = nowMs();
-  let syncing = false;
-  let troubled = false;
+  const answer = async (id: number, result: Promise<FlushReport>): Promise<void> => {
+    const { report, error } = await result.then(
+      (report) => ({ report, error: null }),
+      (error) => ({ report: null, error: plain(error) }),
+    );
+    flusher.countStorage();
+    postChoice();
+    post({ type: 'done', id, report, error });
+  };
+  let syncedMs = runtime.nowMs();
   let pauseMs = PAUSE_MS;
   for (;;) {
-    try {
-      buffered?.persist();
-      const worked = await flusher.doWork();
-      postChoice();
-      // A lane's line goes back and forth at every publish to one who reads it: come for batches, not for records.
-      if (worked >= map.capacity / 4) pauseMs = 0;
-      else if (worked > 0) pauseMs = PAUSE_MS;
-      else pauseMs = Math.min(Math.max(2 * pauseMs, PAUSE_MS), LONGEST_PAUSE_MS);
-      if (setup.syncIntervalMs > 0 && !syncing && nowMs() - syncedMs >= setup.syncIntervalMs) {
-        syncing = true;
-        // Not waited for: on a busy disk a sync takes as long as a hundred blocks.
-        void syncAll(replicator, buffered).finally(() => {
-          syncing = false;
-          syncedMs = nowMs();
-        });
-      }
-      troubled = false;
-    } catch (error) {
-      if (!(error instanceof TapeError) || error.code === 'CORRUPT') throw error;
-      if (!troubled) post({ type: 'trouble', error: plain(error) });
-      troubled = true;
-      pauseMs = TROUBLE_MS;
+    buffered?.persist();
+    const { changed } = replicator;
+    const worked = await flusher.doWork();
+    flusher.countStorage();
+    postChoice();
+    // A lane's line goes back and forth at every publish to one who reads it: come for batches, not for records.
+    if (worked >= map.capacity / 4) pauseMs = 0;
+    else if (worked > 0) pauseMs = PAUSE_MS;
+    else pauseMs = Math.min(Math.max(2 * pauseMs, PAUSE_MS), LONGEST_PAUSE_MS);
+    if (setup.syncIntervalMs > 0 && runtime.nowMs() - syncedMs >= setup.syncIntervalMs) {
+      syncedMs = runtime.nowMs();
+      // Not waited for: on a busy disk a sync takes as long as a hundred blocks.
+      void sync(assembly);
     }
     const command = commands.shift();
-    if (command?.type === 'flush') {
-      const error = await outcome(() => flusher.flush());
-      postChoice();
-      post({ type: 'done', id: command.id, error });
-    } else if (command?.type === 'close') {
-      const error = await outcome(async () => {
-        await close(flusher, memory, map);
-        await replicator.close(durability === 'disk');
-        buffered?.close();
-      });
-      post({ type: 'done', id: command.id, error });
-      return;
-    }
-    // Messages arrive between turns of the event loop only.
-    if (pauseMs === 0) await new Promise((resolve) => setImmediate(resolve));
-    else if (commands.length === 0) {
+    if (command?.type === 'flush') void answer(command.id, flusher.flush());
+    else if (command?.type === 'close') return answer(command.id, close(assembly, memory, map));
+    // Messages and completed writes arrive between turns of the event loop only.
+    if (pauseMs === 0 || commands.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    else {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, pauseMs);
         wake = () => {
           clearTimeout(timer);
           resolve();
         };
+        void changed.then(wake);
       });
     }
   }
 }
 
-async function syncAll(replicator: Replicator, buffered: BufferedJournal | null): Promise<void> {
+async function sync({ replicator, buffered }: Assembly): Promise<void> {
   try {
     buffered?.sync();
-    await replicator.syncInBackground();
+    await replicator.sync();
   } catch (error) {
     post({ type: 'trouble', error: plain(error) });
   }
 }
 
 /** Takes in the last records of all lanes. The tape says that it is closing, so no producer publishes unawares any more. */
-async function close(flusher: Flusher, memory: WebAssembly.Memory, map: MemoryMap): Promise<void> {
+async function close(assembly: Assembly, memory: WebAssembly.Memory, map: MemoryMap): Promise<FlushReport> {
+  const { flusher, replicator, buffered } = assembly;
   const longs = new BigInt64Array(memory.buffer);
   const words = new Int32Array(memory.buffer);
   const lanes = Array.from({ length: map.laneCount }, (_, lane) => map.lanes + lane * map.laneStride).filter(
@@ -187,16 +125,10 @@ async function close(flusher: Flusher, memory: WebAssembly.Memory, map: MemoryMa
     Atomics.store(longs, (at + LANE_SEALED_AT) >> 3, Atomics.load(longs, (at + LANE_TAIL) >> 3));
     Atomics.notify(words, (at + LANE_SEALED_AT) >> 2);
   }
-  await flusher.flush();
-}
-
-async function outcome(work: () => Promise<void>): Promise<PlainError | null> {
-  try {
-    await work();
-    return null;
-  } catch (error) {
-    return plain(error);
-  }
+  const report = await drive(runtime, assembly, flusher.flush());
+  await replicator.close();
+  buffered?.close();
+  return report;
 }
 
 const setup = workerData as FlusherSetup;

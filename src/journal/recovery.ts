@@ -33,11 +33,12 @@ import { BlockEncoder } from '../block/encoder.js';
 import type { BlockHeader, LaneRange } from '../block/header.js';
 import { assert } from '../errors.js';
 import type { Files } from '../files.js';
+import { drive, POLL_MS } from '../flush/assemble.js';
 import { Flusher } from '../flush/flusher.js';
 import { instantiateKernels, sharedMemory } from '../kernels.js';
 import type { ResolvedOptions } from '../options.js';
 import { type Range, subtract } from '../ranges.js';
-import type { Zstd } from '../runtime.js';
+import type { Runtime, Zstd } from '../runtime.js';
 import type { PlacedField, Schema } from '../schema.js';
 import type { Catalog, CatalogBlock, CatalogSegment } from '../segment/catalog.js';
 import type { BlockEntry } from '../segment/footer.js';
@@ -62,10 +63,14 @@ export interface RecoveryReport {
   tornCopies: number;
   /** Copies made to reach the redundancy. */
   copiesMade: number;
+  /**
+   * Records of blocks that a power cut took from all storage nodes before they were synced. Those that lanes still held are among `records`.
+   */
+  missingRecords: number;
 }
 
 export interface RecoveryInput {
-  files: Files;
+  runtime: Runtime;
   schema: Schema;
   tapeId: Uint8Array;
   journal: string;
@@ -99,8 +104,23 @@ export interface RecoveryPlan {
  * Looks at lanes and segments. Copies of blocks that are not whole don't enter the catalog.
  * @throws TapeError of the files that are not what they should be
  */
-export function planRecovery({ files, schema, tapeId, journal, catalog, zstd }: RecoveryInput): RecoveryPlan {
-  const report = { lanes: 0, records: 0, damagedBytes: 0, openBlocks: 0, tornCopies: 0, copiesMade: 0 };
+export function planRecovery({
+  runtime: { files },
+  schema,
+  tapeId,
+  journal,
+  catalog,
+  zstd,
+}: RecoveryInput): RecoveryPlan {
+  const report = {
+    lanes: 0,
+    records: 0,
+    damagedBytes: 0,
+    openBlocks: 0,
+    tornCopies: 0,
+    copiesMade: 0,
+    missingRecords: 0,
+  };
   const lanes = listLanes(files, journal).map((file): FoundLane => {
     const bytes = files.readFile(file);
     const header = checkLaneHeader(bytes, bytes.length, tapeId, schema, file);
@@ -153,12 +173,16 @@ export async function recover(
   replicator: Replicator,
   epoch: number,
 ): Promise<RecoveryReport> {
-  const { files, catalog, journal, options } = input;
+  const { runtime, catalog, journal, options } = input;
+  const { files } = runtime;
+  const decoder = new BlockDecoder(input.schema, input.zstd);
   for (const block of blocksOf(catalog, openSegments)) {
     const have = new Set(block.copies.map(({ storage }) => storage));
     if (have.size >= options.redundancy) continue;
-    await copyBlock(files, block, replicator, [...have]);
-    report.copiesMade += options.redundancy - have.size;
+    const found = wholeBlock(files, decoder, block);
+    if (found === null) continue;
+    const holders = await storeBlock(runtime, replicator, found.header, found.bytes, [...have]);
+    report.copiesMade += holders - have.size;
   }
   if (lanes.length > 0) await sealLanes(input, lanes, replicator, epoch, report);
   for (const { path: file, entries, header } of openSegments) {
@@ -166,7 +190,7 @@ export async function recover(
       (last, { offset, blockBytes }) => Math.max(last, offset + blockBytes),
       header.headerBytes,
     );
-    sealSegmentFile(files, file, entries, end, true);
+    sealSegmentFile(files, file, entries, end);
   }
   for (const { path: file } of lanes) files.remove(file);
   for (const directory of [journal, ...catalog.directories]) {
@@ -177,19 +201,44 @@ export async function recover(
   return report;
 }
 
-async function copyBlock(files: Files, block: CatalogBlock, replicator: Replicator, have: number[]): Promise<void> {
-  const [{ path: file, offset }] = block.copies;
-  const { header, bytes } = withSegment(files, file, (reader) => ({
-    header: reader.blockHeader(offset),
-    bytes: reader.read(offset, block.blockBytes),
-  }));
-  assert(typeof header !== 'string', 'a block that was checked whole has a header');
-  await replicator.write(header, bytes, true, have);
+/** The block from the first of its copies that is whole; null where none is. */
+function wholeBlock(
+  files: Files,
+  decoder: BlockDecoder,
+  block: CatalogBlock,
+): { header: BlockHeader; bytes: Uint8Array } | null {
+  for (const { path: file, offset } of block.copies) {
+    if (!isWhole(files, decoder, file, { ...block, offset })) continue;
+    return withSegment(files, file, (reader) => {
+      const header = reader.blockHeader(offset);
+      assert(typeof header !== 'string', 'a block that was checked whole has a header');
+      return { header, bytes: reader.read(offset, block.blockBytes) };
+    });
+  }
+  return null;
+}
+
+/** Answers how many storage nodes have the block, with those that `have` it. @throws TapeError where they don't take it */
+async function storeBlock(
+  runtime: Runtime,
+  replicator: Replicator,
+  header: BlockHeader,
+  bytes: Uint8Array,
+  have: readonly number[],
+): Promise<number> {
+  const flight = replicator.submit(header, bytes, have);
+  for (;;) {
+    const { changed } = replicator;
+    replicator.poll();
+    if (replicator.takeStored() !== null) return flight.storedOn;
+    if (replicator.starved !== null) throw replicator.starved;
+    await Promise.race([changed, runtime.sleep(POLL_MS)]);
+  }
 }
 
 /** Makes blocks of the records that are in lanes only, by the same code that drains live ones. */
 async function sealLanes(
-  { files, schema, tapeId, catalog, symbols, zstd, options }: RecoveryInput,
+  { runtime, schema, tapeId, catalog, symbols, zstd, options }: RecoveryInput,
   lanes: readonly FoundLane[],
   replicator: Replicator,
   epoch: number,
@@ -214,7 +263,7 @@ async function sealLanes(
     for (const counter of [LANE_HEAD, LANE_DRAINED, LANE_TAIL]) view.setBigUint64(at(index) + counter, lane.head, true);
   });
 
-  const held = heldRanges(files, catalog, lanes);
+  const held = heldRanges(runtime.files, catalog, lanes);
   const symbolFields = schema.table.filter(({ kind }) => kind === 'symbol');
   const symbolCount = symbols?.count ?? 0;
   const isPresent = (record: number, { optional, presenceBit }: PlacedField) =>
@@ -247,9 +296,8 @@ async function sealLanes(
     epoch,
     laneOf: (index) => lanes[index],
     nextSequence: catalog.nextSequence,
-    durable: true,
     flushIntervalMs: 0,
-    nowMs: () => 0,
+    nowMs: runtime.nowMs,
   });
   const before = flusher.nextSequence;
   // A lane may have several runs, with what is in blocks or damaged between them: one of each lane at a time.
@@ -263,7 +311,7 @@ async function sealLanes(
       view.setBigUint64(at(index) + LANE_DRAINED, run.from, true);
       view.setBigUint64(at(index) + LANE_TAIL, run.to, true);
     });
-    await flusher.flush();
+    await drive(runtime, { flusher, replicator }, flusher.flush());
   }
   report.records = Number(flusher.nextSequence - before);
 }

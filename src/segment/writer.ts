@@ -3,6 +3,7 @@ import type { BlockHeader } from '../block/header.js';
 import { assert } from '../errors.js';
 import type { Files, OpenFile } from '../files.js';
 import { ioError } from '../io.js';
+import type { StoredCopy } from '../storage/storage-node.js';
 import { type BlockEntry, encodeFooter } from './footer.js';
 import { encodeSegmentHeader, type SegmentHeader } from './header.js';
 import { entryOf } from './reader.js';
@@ -10,37 +11,20 @@ import { entryOf } from './reader.js';
 /** Of a block; the first word of its header. */
 const MAGIC_BYTES = 8;
 
-/** Syncs a file of a storage node, its length and name too, without holding up this thread. */
-export async function syncFile(files: Files, file: string): Promise<void> {
-  try {
-    // A descriptor of its own: the segment may be closed meanwhile.
-    const handle = files.open(file, 'edit');
-    try {
-      await handle.syncAsync();
-    } finally {
-      handle.close();
-    }
-    files.syncDirectory(path.dirname(file));
-  } catch (cause) {
-    throw ioError(cause, file, 'sync it');
-  }
-}
-
-/** Closes a segment whose blocks end at `end`: footer, exact length. */
-export function sealSegmentFile(
-  files: Files,
-  file: string,
-  entries: readonly BlockEntry[],
-  end: number,
-  sync: boolean,
-): void {
-  const footer = encodeFooter(entries, end);
+/**
+ * Closes a segment whose blocks end at `end`: footer, exact length. A footer says that its blocks are on the disk, so that nobody has to
+ * look at them after a power cut: they are synced before it is written.
+ */
+export function sealSegmentFile(files: Files, file: string, entries: readonly BlockEntry[], end: number): void {
   try {
     const handle = files.open(file, 'edit');
     try {
+      handle.sync();
+      files.syncDirectory(path.dirname(file));
+      const footer = encodeFooter(entries, end);
       handle.write(footer, end);
       handle.truncate(end + footer.length);
-      if (sync) handle.sync();
+      handle.sync();
     } finally {
       handle.close();
     }
@@ -57,11 +41,20 @@ export class SegmentWriter {
   readonly path: string;
   readonly createdNs: bigint;
   readonly #files: Files;
+  readonly #headerBytes: number;
   readonly #mostBytes: number;
   readonly #file: OpenFile;
   readonly #entries: BlockEntry[] = [];
+  /** Behind the last block that was placed. */
   #end: number;
-  #syncedTo = 0;
+  /** Blocks that were placed and are neither committed nor abandoned. */
+  #pending = 0;
+  #syncedEntries = 0;
+  #nameSynced = false;
+  #syncing: Promise<void> | null = null;
+  /** A sync failed: the system may have dropped what it could not write, and the next sync would not say so. */
+  #unsyncable: Error | null = null;
+  #sealing: Promise<void> | null = null;
 
   /**
    * Makes the segment, for `bytes` of blocks: under another name first, so that one with its proper name always has a header.
@@ -72,60 +65,136 @@ export class SegmentWriter {
     this.path = file;
     this.createdNs = header.createdNs;
     const start = encodeSegmentHeader(header);
+    this.#headerBytes = start.length;
     this.#mostBytes = start.length + bytes;
     this.#end = start.length;
     const made = `${file}.tmp`;
     try {
       assert(!files.exists(file), 'a segment number is used once');
-      this.#file = files.open(made, 'make');
-      this.#file.write(start, 0);
-      files.rename(made, file);
+      const handle = files.open(made, 'make');
+      try {
+        handle.write(start, 0);
+        files.rename(made, file);
+      } catch (error) {
+        handle.close();
+        files.remove(made);
+        throw error;
+      }
+      this.#file = handle;
     } catch (cause) {
-      files.remove(made);
       throw ioError(cause, file, 'make a segment');
     }
   }
 
+  /** Of its committed blocks. */
   get entries(): readonly BlockEntry[] {
     return this.#entries;
+  }
+
+  /** Every block that was placed is committed or abandoned. */
+  get isSettled(): boolean {
+    return this.#pending === 0;
   }
 
   fits(bytes: number): boolean {
     return this.#end + bytes <= this.#mostBytes;
   }
 
-  /** The block's magic goes last: who reads the segment meanwhile finds nothing written there until all of the block is. */
-  append(header: BlockHeader, bytes: Uint8Array): void {
+  /**
+   * Writes all of the block but its magic, without which there is no block for who reads the segment: that is written by `commit`.
+   * @throws TapeError `DISK_FULL`, `IO`: the block is abandoned then
+   */
+  async write(header: BlockHeader, bytes: Uint8Array): Promise<StoredCopy> {
     assert(this.fits(bytes.length) && this.#end % 8 === 0, 'a block fits its segment, on a multiple of 8');
+    const at = this.#end;
+    this.#end += bytes.length;
+    this.#pending++;
+    const magic = bytes.slice(0, MAGIC_BYTES);
+    let isPending = true;
+    const settle = () => {
+      assert(isPending, 'a block is committed or abandoned once');
+      isPending = false;
+      this.#pending--;
+    };
     try {
-      this.#file.write(bytes.subarray(MAGIC_BYTES), this.#end + MAGIC_BYTES);
-      this.#file.write(bytes.subarray(0, MAGIC_BYTES), this.#end);
+      await this.#file.writeAsync(bytes.subarray(MAGIC_BYTES), at + MAGIC_BYTES);
     } catch (cause) {
+      settle();
       throw ioError(cause, this.path, 'write a block');
     }
-    this.#entries.push(entryOf(this.#end, header));
-    this.#end += bytes.length;
+    return {
+      commit: async () => {
+        try {
+          await this.#file.writeAsync(magic, at);
+        } catch (cause) {
+          settle();
+          throw ioError(cause, this.path, 'write a block');
+        }
+        this.#entries.push(entryOf(at, header));
+        settle();
+      },
+      sync: () => this.sync(),
+      abandon: settle,
+    };
   }
 
-  /** Everything appended so far, on the disk. */
-  sync(): void {
-    if (this.#syncedTo === this.#end) return;
-    try {
-      this.#file.sync();
-      if (this.#syncedTo === 0) this.#files.syncDirectory(path.dirname(this.path));
-    } catch (cause) {
-      throw ioError(cause, this.path, 'sync the segment');
+  /** A sync failed, so that it will never be sealed. */
+  get isUnsyncable(): boolean {
+    return this.#unsyncable !== null;
+  }
+
+  /** Everything committed before the call, and the segment's name, on the disk. @throws TapeError `IO` */
+  async sync(): Promise<void> {
+    const upTo = this.#entries.length;
+    while (this.#syncedEntries < upTo || !this.#nameSynced) {
+      if (this.#unsyncable !== null) throw this.#unsyncable;
+      this.#syncing ??= this.#syncOnce().finally(() => {
+        this.#syncing = null;
+      });
+      await this.#syncing;
     }
-    this.#syncedTo = this.#end;
   }
 
-  /** Ends the segment with its footer. It can't be used any more. */
-  seal(sync: boolean): void {
+  async #syncOnce(): Promise<void> {
+    const upTo = this.#entries.length;
+    try {
+      await this.#file.syncAsync();
+      if (!this.#nameSynced) await this.#files.syncDirectoryAsync(path.dirname(this.path));
+    } catch (cause) {
+      this.#unsyncable = ioError(cause, this.path, 'sync the segment');
+      throw this.#unsyncable;
+    }
+    this.#nameSynced = true;
+    this.#syncedEntries = upTo;
+  }
+
+  /** Ends the settled segment with its footer, once its blocks are on the disk. It can't be written any more. May be tried again. */
+  seal(): Promise<void> {
+    assert(this.isSettled, 'no block of a segment that is sealed is pending');
+    this.#sealing ??= this.#seal().catch((error) => {
+      this.#sealing = null;
+      throw error;
+    });
+    return this.#sealing;
+  }
+
+  async #seal(): Promise<void> {
+    await this.sync();
+    const entries = this.#entries.sort((a, b) => a.offset - b.offset);
+    const last = entries.at(-1);
+    // What was abandoned behind the last block is cut off.
+    const end = last === undefined ? this.#headerBytes : last.offset + last.blockBytes;
+    const footer = encodeFooter(entries, end);
+    try {
+      await this.#file.writeAsync(footer, end);
+      this.#file.truncate(end + footer.length);
+    } catch (cause) {
+      throw ioError(cause, this.path, 'seal the segment');
+    }
     this.abandon();
-    sealSegmentFile(this.#files, this.path, this.#entries, this.#end, sync);
   }
 
-  /** Lets go of the file as it is, without a footer. */
+  /** Lets go of the file as it is. */
   abandon(): void {
     this.#file.close();
   }

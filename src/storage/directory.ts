@@ -3,8 +3,8 @@ import type { BlockHeader } from '../block/header.js';
 import type { Runtime } from '../runtime.js';
 import type { Schema } from '../schema.js';
 import { listSegments, segmentName, segmentNumber } from '../segment/catalog.js';
-import { SegmentWriter, syncFile } from '../segment/writer.js';
-import type { StorageNode } from './storage-node.js';
+import { SegmentWriter } from '../segment/writer.js';
+import type { StorageNode, StoredCopy } from './storage-node.js';
 
 export interface DirectoryOptions {
   tapeId: Uint8Array;
@@ -21,69 +21,87 @@ export class DirectoryStorageNode implements StorageNode {
   readonly name: string;
   readonly #runtime: Runtime;
   readonly #options: DirectoryOptions;
-  #nextNumber: number;
+  /** 0: not yet known. */
+  #nextNumber = 0;
   #segment: SegmentWriter | null = null;
-  /** Closed since the last sync. */
-  #unsynced: string[] = [];
-  #syncing: Promise<void> = Promise.resolve();
+  /** No block is placed in these any more; not yet sealed. */
+  #ended: SegmentWriter[] = [];
 
   constructor(directory: string, runtime: Runtime, options: DirectoryOptions) {
     this.name = directory;
     this.#runtime = runtime;
     this.#options = options;
-    const last = listSegments(runtime.files, directory).at(-1);
-    this.#nextNumber = last === undefined ? 1 : segmentNumber(last) + 1;
   }
 
-  async append(header: BlockHeader, bytes: Uint8Array): Promise<void> {
-    this.#segmentFor(bytes.length).append(header, bytes);
+  async write(header: BlockHeader, bytes: Uint8Array): Promise<StoredCopy> {
+    const segment = this.#segmentFor(bytes.length);
+    try {
+      return await segment.write(header, bytes);
+    } catch (error) {
+      // Who reads a segment that is being written stops at the hole that this leaves.
+      this.#end(segment);
+      throw error;
+    }
   }
 
   #segmentFor(bytes: number): SegmentWriter {
     const { segmentBytes, segmentMaxAgeMs, tapeId, schema, epoch, ordinal } = this.#options;
+    const { files } = this.#runtime;
     const nowNs = this.#runtime.nowNs();
     const current = this.#segment;
     if (current !== null) {
       const young = nowNs - current.createdNs < BigInt(segmentMaxAgeMs) * 1_000_000n;
       if (young && current.fits(bytes)) return current;
-      this.#segment = null;
-      this.#unsynced.push(current.path);
-      current.seal(false);
+      this.#end(current);
+    }
+    if (this.#nextNumber === 0) {
+      const last = listSegments(files, this.name).at(-1);
+      this.#nextNumber = last === undefined ? 1 : segmentNumber(last) + 1;
     }
     const number = this.#nextNumber;
     const file = path.join(this.name, segmentName(number));
     const header = { tapeId, storageNode: ordinal, number, createdNs: nowNs, epoch, schema };
-    this.#segment = new SegmentWriter(this.#runtime.files, file, header, Math.max(segmentBytes, bytes));
+    this.#segment = new SegmentWriter(files, file, header, Math.max(segmentBytes, bytes));
     this.#nextNumber = number + 1;
     return this.#segment;
   }
 
-  async sync(): Promise<void> {
-    await this.#syncClosed();
-    this.#segment?.sync();
-  }
-
-  /** After one that is under way: two at once would each wait for some of the files only. */
-  #syncClosed(): Promise<void> {
-    const before = this.#syncing.catch(() => {});
-    this.#syncing = before.then(async () => {
-      while (this.#unsynced.length > 0) {
-        await syncFile(this.#runtime.files, this.#unsynced[0]);
-        this.#unsynced.shift();
-      }
-    });
-    return this.#syncing;
-  }
-
-  async syncInBackground(): Promise<void> {
-    await this.#syncClosed();
-    if (this.#segment !== null) await syncFile(this.#runtime.files, this.#segment.path);
-  }
-
-  async close(sync: boolean): Promise<void> {
-    if (sync) await this.sync();
-    const segment = this.#segment;
+  #end(segment: SegmentWriter): void {
+    if (segment !== this.#segment) return;
     this.#segment = null;
-    segment?.seal(sync);
+    this.#ended.push(segment);
+  }
+
+  async sync(): Promise<void> {
+    const open = this.#segment === null ? this.#ended : [...this.#ended, this.#segment];
+    await Promise.all(open.map((segment) => this.#syncSegment(segment)));
+  }
+
+  async #syncSegment(segment: SegmentWriter): Promise<void> {
+    try {
+      if (segment === this.#segment || !segment.isSettled) return await segment.sync();
+      await segment.seal();
+      this.#ended = this.#ended.filter((other) => other !== segment);
+    } catch (error) {
+      this.#end(segment);
+      // The next open looks at its blocks one by one.
+      if (segment.isUnsyncable && segment.isSettled) this.#forget(segment);
+      throw error;
+    }
+  }
+
+  #forget(segment: SegmentWriter): void {
+    if (!this.#ended.includes(segment)) return;
+    this.#ended = this.#ended.filter((other) => other !== segment);
+    segment.abandon();
+  }
+
+  async close(): Promise<void> {
+    if (this.#segment !== null) this.#end(this.#segment);
+    try {
+      await this.sync();
+    } finally {
+      for (const segment of this.#ended) this.#forget(segment);
+    }
   }
 }

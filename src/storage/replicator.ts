@@ -1,104 +1,479 @@
 import type { BlockHeader } from '../block/header.js';
 import { assert, TapeError } from '../errors.js';
+import { ioError } from '../io.js';
 import { place } from './placement.js';
-import type { StorageNode } from './storage-node.js';
+import type { StorageNode, StoredCopy } from './storage-node.js';
 
-/** What one storage node was given in this session. */
+/** What to do with a block while fewer than R storage nodes are healthy: keep fewer copies of it, or wait for the others. */
+export type Degraded = 'continue' | 'stop';
+
+export interface ReplicatorOptions {
+  redundancy: number;
+  degraded: Degraded;
+  /** Copies survive a power cut before a block counts as stored. */
+  durable: boolean;
+  /** A storage node that takes longer for one write or sync is set aside. */
+  writeTimeoutMs: number;
+  /** From 0 up to 1. */
+  random(): number;
+  nowMs(): number;
+  /** Told when a storage node is set aside, or when blocks can't be stored. */
+  onTrouble(error: TapeError): void;
+}
+
+/** How one storage node is doing, and what it was given in this session. */
 export interface StorageLoad {
-  node: StorageNode;
+  readonly node: StorageNode;
   blocks: number;
   bytes: number;
   errors: number;
   lastError: Error | null;
   /** Milliseconds of `nowMs` until which it is set aside. */
   asideUntilMs: number;
+  /** Operations that ran out of time, and have not come back. */
+  overdue: number;
+  /** Of blocks that it was given and has not committed. */
+  inFlightBytes: number;
+  /** How long the writing of a block takes: of late, and at most. */
+  writeMs: number;
+  slowestWriteMs: number;
 }
 
 /** After an error a storage node is set aside, each time in a row for twice as long, up to this. */
 const LONGEST_ASIDE_MS = 30_000;
 const FIRST_ASIDE_MS = 100;
+/** Blocks that may be under way at once, and their bytes, of which one block may have more. */
+const MOST_BLOCKS = 8;
+const MOST_BYTES = 32 * 1024 ** 2;
+/** How much of a new write goes into the time that a storage node takes of late. */
+const SMOOTHING = 1 / 8;
+/** A storage node is slow where it takes so many times as long as the fastest, and longer than that. */
+const TOLERANCE = 4;
+const LEAST_SLOW_MS = 1;
+const LAST_WRITES = 4;
+/** Among equals the one with fewer bytes of this session: a GiB there counts as a KiB in flight. */
+const BYTES_THERE = 2 ** -20;
+/** What is known of the time that a storage node takes counts half as much after so long, so that a slow one is tried again. */
+const FORGET_MS = 5_000;
 
-/** Puts each block on `redundancy` of the storage nodes. */
+class Member implements StorageLoad {
+  readonly node: StorageNode;
+  blocks = 0;
+  bytes = 0;
+  errors = 0;
+  lastError: Error | null = null;
+  asideUntilMs = 0;
+  overdue = 0;
+  inFlightBytes = 0;
+  writeMs = 0;
+  slowestWriteMs = 0;
+  asideMs = 0;
+  writtenAtMs = 0;
+  /** Of its last writes. */
+  readonly #lastMs: number[] = [];
+  isSyncing = false;
+  readonly queue: Copy[] = [];
+  writing: Copy | null = null;
+
+  constructor(node: StorageNode) {
+    this.node = node;
+  }
+
+  /** What a write takes as a rule: not the one that begins a segment, or that waited for a thread. 0 where too few are known. */
+  get usualMs(): number {
+    return this.#lastMs.length < LAST_WRITES ? 0 : this.#lastMs.toSorted((a, b) => a - b)[1];
+  }
+
+  learn(tookMs: number, nowMs: number): void {
+    this.writeMs = this.writtenAtMs === 0 ? tookMs : this.writeMs + (tookMs - this.writeMs) * SMOOTHING;
+    this.slowestWriteMs = Math.max(this.slowestWriteMs, tookMs);
+    this.writtenAtMs = nowMs;
+    this.#lastMs.push(tookMs);
+    if (this.#lastMs.length > LAST_WRITES) this.#lastMs.shift();
+  }
+}
+
+/** `queued` → `writing` → `written` → `committing` → `committed`, and with `durable` → `syncing` → `stored`. */
+type CopyState = 'queued' | 'writing' | 'written' | 'committing' | 'committed' | 'syncing' | 'stored';
+
+/** A copy of a block on its way to a storage node. */
+interface Copy {
+  readonly flight: Flight;
+  readonly member: Member;
+  state: CopyState;
+  /** When the operation that is under way began. */
+  sinceMs: number;
+  stored: StoredCopy | null;
+  /** Given up by its block: it failed or took too long. */
+  isLeft: boolean;
+}
+
+/** A block on its way to its storage nodes. */
+export interface Flight {
+  readonly header: BlockHeader;
+  /** Those that had it before. */
+  readonly holders: ReadonlySet<StorageLoad>;
+  /** On their way or there. */
+  readonly copies: readonly { readonly state: CopyState }[];
+  /** On how many storage nodes it is, once it is stored. */
+  readonly storedOn: number;
+}
+
+interface FlightState extends Flight {
+  readonly bytes: Uint8Array;
+  readonly holders: ReadonlySet<Member>;
+  copies: Copy[];
+  storedOn: number;
+}
+
+/**
+ * Puts blocks on `redundancy` distinct storage nodes each, several blocks at once, without waiting for one storage node before it turns to the
+ * next. It has no timers: `poll` is to be called every now and then.
+ *
+ * A block is committed when all of its copies are written, and after all blocks before it are committed: a block that a reader or
+ * recovery finds has no missing block before it, whatever ended the process. After a power cut that doesn't hold.
+ */
 export class Replicator {
   readonly loads: readonly StorageLoad[];
-  readonly #redundancy: number;
-  readonly #random: () => number;
-  readonly #nowMs: () => number;
-  readonly #asideMs = new Map<StorageLoad, number>();
-  /** Who has the block that is under way: a retry adds to them. */
-  #holders: { checksum: bigint; nodes: Set<StorageLoad> } | null = null;
+  readonly #members: readonly Member[];
+  readonly #options: ReplicatorOptions;
+  /** In the order of their sequences, or of recovery. */
+  readonly #flights: FlightState[] = [];
+  readonly #freeBuffers: Uint8Array<ArrayBuffer>[] = [];
+  /** Given up while something was under way that has not come back. */
+  readonly #overdueCopies = new Set<Copy>();
+  #inFlightBytes = 0;
+  /** Of any block that was stored. */
+  #leastCopies: number;
+  #starved: TapeError | null = null;
+  #changed = new Promise<void>(() => {});
+  #tellChanged = () => {};
 
-  constructor(nodes: readonly StorageNode[], redundancy: number, random: () => number, nowMs: () => number) {
-    this.loads = nodes.map((node) => ({ node, blocks: 0, bytes: 0, errors: 0, lastError: null, asideUntilMs: 0 }));
-    this.#redundancy = redundancy;
-    this.#random = random;
-    this.#nowMs = nowMs;
+  constructor(nodes: readonly StorageNode[], options: ReplicatorOptions) {
+    this.#members = nodes.map((node) => new Member(node));
+    this.loads = this.#members;
+    this.#options = options;
+    this.#leastCopies = options.redundancy;
+    this.#renewChanged();
   }
 
-  /**
-   * Puts the block on storage nodes until `redundancy` have it, those of `exclude` (indices) included, which have it already. A
-   * storage node that fails is set aside and another takes its place. `durable`: resolves when the copies survive a power cut.
-   * @throws TapeError of the last failure where too few are left; called again with the same block, it goes on from there
-   */
-  async write(
-    header: BlockHeader,
-    bytes: Uint8Array,
-    durable: boolean,
-    exclude: readonly number[] = [],
-  ): Promise<void> {
-    if (this.#holders?.checksum !== header.checksum) {
-      this.#holders = { checksum: header.checksum, nodes: new Set(exclude.map((index) => this.loads[index])) };
+  #renewChanged(): void {
+    this.#tellChanged();
+    this.#changed = new Promise((resolve) => {
+      this.#tellChanged = resolve;
+    });
+  }
+
+  /** On how many storage nodes a block should be. */
+  get redundancy(): number {
+    return this.#options.redundancy;
+  }
+
+  /** No more blocks are taken before one that is under way is stored. */
+  get isFull(): boolean {
+    return this.#flights.length >= MOST_BLOCKS || this.#inFlightBytes >= MOST_BYTES;
+  }
+
+  /** Why the oldest block can't be stored at present, or null. It is tried again. */
+  get starved(): TapeError | null {
+    return this.#starved;
+  }
+
+  /** Resolves when something that was under way has ended. */
+  get changed(): Promise<void> {
+    return this.#changed;
+  }
+
+  /** Takes a copy of `bytes` and sends it on its way. `exclude`: indices of storage nodes that have the block already. */
+  submit(header: BlockHeader, bytes: Uint8Array, exclude: readonly number[] = []): Flight {
+    const flight: FlightState = {
+      header,
+      bytes: this.#copyOf(bytes),
+      holders: new Set(exclude.map((index) => this.#members[index])),
+      copies: [],
+      storedOn: 0,
+    };
+    this.#flights.push(flight);
+    this.#inFlightBytes += bytes.length;
+    this.#advance();
+    return flight;
+  }
+
+  #copyOf(bytes: Uint8Array): Uint8Array {
+    const fit = this.#freeBuffers.findIndex(({ length }) => length >= bytes.length);
+    const room =
+      fit < 0
+        ? new Uint8Array(Math.ceil(bytes.length / BUFFER_STEP) * BUFFER_STEP)
+        : this.#freeBuffers.splice(fit, 1)[0];
+    const copy = room.subarray(0, bytes.length);
+    copy.set(bytes);
+    return copy;
+  }
+
+  /** The oldest block, if it is stored; each once. */
+  takeStored(): Flight | null {
+    const flight = this.#flights[0];
+    if (flight === undefined || flight.storedOn === 0) return null;
+    this.#flights.shift();
+    this.#inFlightBytes -= flight.bytes.length;
+    const room = new Uint8Array(flight.bytes.buffer as ArrayBuffer);
+    // A write that is overdue still reads its own.
+    const isRead = this.#members.some(({ overdue }) => overdue > 0);
+    if (!isRead && this.#freeBuffers.length < MOST_BLOCKS) this.#freeBuffers.push(room);
+    return flight;
+  }
+
+  /** Sets aside what takes too long, and tries again what waits for a storage node. */
+  poll(): void {
+    const nowMs = this.#options.nowMs();
+    const isOverdue = ({ state, sinceMs }: Copy) =>
+      (state === 'writing' || state === 'committing' || state === 'syncing') &&
+      nowMs - sinceMs > this.#options.writeTimeoutMs;
+    for (const { copies } of this.#flights) {
+      for (const copy of copies.filter(isOverdue)) this.#overdue(copy);
     }
-    const { nodes } = this.#holders;
-    while (nodes.size < this.#redundancy) {
-      const nowMs = this.#nowMs();
-      const candidates = this.loads.filter((load) => !nodes.has(load) && load.asideUntilMs <= nowMs);
-      const chosen = place(candidates, this.#redundancy - nodes.size, (load) => load.bytes, this.#random);
-      if (chosen.length === 0) throw this.#tooFew(header, nodes.size);
-      await Promise.all(
-        chosen.map(async (load) => {
-          try {
-            await load.node.append(header, bytes);
-            if (durable) await load.node.sync();
-            load.blocks++;
-            load.bytes += bytes.length;
-            this.#asideMs.delete(load);
-            nodes.add(load);
-          } catch (error) {
-            this.#setAside(load, error as Error);
-          }
-        }),
-      );
+    this.#advance();
+  }
+
+  #advance(): void {
+    let mayCommit = true;
+    this.#starved = this.#flights.length === 0 ? null : this.#starved;
+    for (const [i, flight] of this.#flights.entries()) {
+      if (flight.storedOn > 0) continue;
+      const missing = this.#placeMissing(flight);
+      if (mayCommit && this.#isReady(flight, missing)) this.#commit(flight);
+      const isCommitted = this.#isEnough(flight, missing) && flight.copies.every(({ state }) => isVisible(state));
+      mayCommit &&= isCommitted;
+      if (isCommitted && flight.copies.every(({ state }) => state === this.#last)) this.#store(flight);
+      if (i === 0) this.#noteStarvation(flight, missing);
     }
-    assert(nodes.size >= this.#redundancy, 'a written block has its copies on distinct storage nodes');
-    this.#holders = null;
+    for (const member of this.#members) this.#writeNext(member);
   }
 
-  #setAside(load: StorageLoad, error: Error): void {
-    const asideMs = Math.min((this.#asideMs.get(load) ?? FIRST_ASIDE_MS / 2) * 2, LONGEST_ASIDE_MS);
-    this.#asideMs.set(load, asideMs);
-    load.errors++;
-    load.lastError = error;
-    load.asideUntilMs = this.#nowMs() + asideMs;
+  /** The state that a copy ends in. */
+  get #last(): CopyState {
+    return this.#options.durable ? 'stored' : 'committed';
   }
 
-  #tooFew(header: BlockHeader, have: number): TapeError {
-    const failed = this.loads.filter(({ lastError }) => lastError !== null);
+  /** Places what the block lacks; answers how many copies can't be placed at present. */
+  #placeMissing(flight: FlightState): number {
+    const { redundancy, random, nowMs } = this.#options;
+    const missing = redundancy - flight.holders.size - flight.copies.length;
+    if (missing <= 0) return 0;
+    const now = nowMs();
+    const has = new Set<Member>([...flight.holders, ...flight.copies.map(({ member }) => member)]);
+    const candidates = this.#members.filter((member) => isHealthy(member, now) && !has.has(member));
+    const bytes = flight.bytes.length;
+    const known = (member: Member) => member.usualMs * 0.5 ** ((now - member.writtenAtMs) / FORGET_MS);
+    const usualMs = Math.max(TOLERANCE * Math.min(...candidates.map(known)), LEAST_SLOW_MS);
+    const load = (member: Member) =>
+      (member.inFlightBytes + bytes) * Math.max(1, known(member) / usualMs) + member.bytes * BYTES_THERE;
+    const chosen = place(candidates, missing, load, random);
+    for (const member of chosen) {
+      const copy: Copy = { flight, member, state: 'queued', sinceMs: now, stored: null, isLeft: false };
+      flight.copies.push(copy);
+      member.queue.push(copy);
+      member.inFlightBytes += bytes;
+    }
+    assert(
+      new Set(flight.copies.map(({ member }) => member)).size === flight.copies.length,
+      'copies are on distinct storage nodes',
+    );
+    return missing - chosen.length;
+  }
+
+  /** So many copies will do. */
+  #isEnough({ holders, copies }: FlightState, missing: number): boolean {
+    if (missing === 0) return true;
+    return this.#options.degraded === 'continue' && holders.size + copies.length > 0;
+  }
+
+  #isReady(flight: FlightState, missing: number): boolean {
+    return (
+      this.#isEnough(flight, missing) && flight.copies.every(({ state }) => state !== 'queued' && state !== 'writing')
+    );
+  }
+
+  #noteStarvation(flight: FlightState, missing: number): void {
+    const isStarved = flight.storedOn === 0 && !this.#isEnough(flight, missing);
+    if (!isStarved) this.#starved = null;
+    else if (this.#starved === null) {
+      this.#starved = this.#tooFew(flight);
+      this.#options.onTrouble(this.#starved);
+    }
+  }
+
+  #writeNext(member: Member): void {
+    if (member.writing !== null || member.overdue > 0) return;
+    const copy = member.queue.shift();
+    if (copy === undefined) return;
+    const { header, bytes } = copy.flight as FlightState;
+    member.writing = copy;
+    this.#step(copy, 'writing', async () => {
+      const stored = await member.node.write(header, bytes);
+      if (copy.isLeft) stored.abandon();
+      else copy.stored = stored;
+    }).then((isDone) => {
+      if (isDone) {
+        const nowMs = this.#options.nowMs();
+        member.learn(nowMs - copy.sinceMs, nowMs);
+        copy.state = 'written';
+      }
+      if (member.writing === copy) member.writing = null;
+      this.#advance();
+    });
+  }
+
+  #commit(flight: FlightState): void {
+    for (const copy of flight.copies) {
+      if (copy.state !== 'written') continue;
+      this.#step(copy, 'committing', () => copy.stored!.commit()).then((isDone) => {
+        if (isDone) this.#committed(copy);
+        this.#advance();
+      });
+    }
+  }
+
+  #committed(copy: Copy): void {
+    const { member, flight } = copy;
+    copy.state = 'committed';
+    member.blocks++;
+    member.bytes += flight.header.blockBytes;
+    member.inFlightBytes -= flight.header.blockBytes;
+    member.asideMs = 0;
+    if (!this.#options.durable) return;
+    this.#step(copy, 'syncing', () => copy.stored!.sync()).then((isDone) => {
+      if (isDone) copy.state = 'stored';
+      this.#advance();
+    });
+  }
+
+  /** Does something with the copy that takes its time. `false`: it failed, or the block has given the copy up meanwhile. */
+  async #step(copy: Copy, state: CopyState, action: () => Promise<void>): Promise<boolean> {
+    const { member } = copy;
+    copy.state = state;
+    copy.sinceMs = this.#options.nowMs();
+    let isDone = false;
+    try {
+      await action();
+      isDone = !copy.isLeft;
+    } catch (error) {
+      if (!copy.isLeft) this.#failed(copy, error as Error);
+    }
+    if (this.#overdueCopies.delete(copy)) member.overdue--;
+    this.#renewChanged();
+    return isDone;
+  }
+
+  #overdue(copy: Copy): void {
+    const { member, state } = copy;
+    const seconds = Math.round(this.#options.writeTimeoutMs / 100) / 10;
+    const error = new TapeError(
+      'IO',
+      `${member.node.name}: ${state} a block takes more than ${seconds} s: is it hung?`,
+      {
+        storageNode: member.node.name,
+      },
+    );
+    this.#overdueCopies.add(copy);
+    member.overdue++;
+    this.#failed(copy, error);
+  }
+
+  /** The block does without this copy, and the storage node without blocks for a while. */
+  #failed(copy: Copy, error: Error): void {
+    const { member } = copy;
+    const nowMs = this.#options.nowMs();
+    const wasHealthy = member.asideMs === 0;
+    this.#leave(copy);
+    for (const queued of member.queue.splice(0)) this.#leave(queued);
+    member.asideMs = Math.min(Math.max(member.asideMs * 2, FIRST_ASIDE_MS), LONGEST_ASIDE_MS);
+    member.asideUntilMs = nowMs + member.asideMs;
+    member.errors++;
+    member.lastError = error;
+    if (wasHealthy) {
+      const message = `${error.message} (storage node ${member.node.name} is set aside, its share goes to others)`;
+      const code = error instanceof TapeError ? error.code : 'IO';
+      this.#options.onTrouble(new TapeError(code, message, { cause: error, storageNode: member.node.name }));
+    }
+  }
+
+  #leave(copy: Copy): void {
+    const { flight, member } = copy;
+    const state = flight as FlightState;
+    assert(!copy.isLeft && state.copies.includes(copy), 'a copy is given up once');
+    copy.isLeft = true;
+    state.copies = state.copies.filter((other) => other !== copy);
+    if (copy.state === 'committed' || copy.state === 'syncing') {
+      member.blocks--;
+      member.bytes -= flight.header.blockBytes;
+    } else member.inFlightBytes -= flight.header.blockBytes;
+    if (copy.state === 'written') copy.stored!.abandon();
+  }
+
+  #store(flight: FlightState): void {
+    flight.storedOn = flight.holders.size + flight.copies.length;
+    this.#leastCopies = Math.min(this.#leastCopies, flight.storedOn);
+    const { redundancy, degraded } = this.#options;
+    assert(
+      flight.storedOn >= redundancy || (degraded === 'continue' && flight.storedOn > 0),
+      'a stored block has its copies on distinct storage nodes',
+    );
+  }
+
+  #tooFew({ header, holders, copies }: FlightState): TapeError {
+    const failed = this.#members.filter(({ lastError }) => lastError !== null);
     const latest = failed.sort((a, b) => b.asideUntilMs - a.asideUntilMs)[0];
     const cause = latest?.lastError ?? undefined;
     return new TapeError(
       cause instanceof TapeError ? cause.code : 'IO',
-      `block ${header.sequence} is on ${have} of ${this.#redundancy} storage nodes: ${cause?.message ?? 'too few are healthy'}`,
+      `block ${header.sequence} is on ${holders.size + copies.length} of ${this.#options.redundancy} storage nodes, and no other ` +
+        `is healthy: ${cause?.message ?? 'too few are there'}`,
       { cause, block: header.sequence, storageNode: latest?.node.name },
     );
   }
 
-  /** Resolves when all that was written before the call would survive a power cut; writes may go on meanwhile. */
-  async syncInBackground(): Promise<void> {
-    for (const { node } of this.loads) await node.syncInBackground();
+  /** Syncs what was committed; writes may go on meanwhile. A storage node whose last sync is still under way is left out. */
+  async sync(): Promise<void> {
+    const results = await Promise.allSettled(
+      this.#members.map(async (member) => {
+        if (member.isSyncing || member.overdue > 0) return;
+        member.isSyncing = true;
+        try {
+          await member.node.sync();
+        } finally {
+          member.isSyncing = false;
+        }
+      }),
+    );
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
-  async close(sync: boolean): Promise<void> {
-    for (const { node } of this.loads) await node.close(sync);
+  /**
+   * Closes the storage nodes, what was committed synced; one that is hung is left as it is.
+   * @throws TapeError where a block may have no copy that would survive a power cut
+   */
+  async close(): Promise<void> {
+    const failures: TapeError[] = [];
+    await Promise.all(
+      this.#members.map(async ({ node, overdue, lastError }) => {
+        try {
+          if (overdue > 0) throw lastError;
+          await node.close();
+        } catch (error) {
+          failures.push(ioError(error, node.name, 'close it'));
+        }
+      }),
+    );
+    if (failures.length >= this.#leastCopies) throw failures[0];
+    for (const failure of failures) this.#options.onTrouble(failure);
   }
 }
+
+const BUFFER_STEP = 64 * 1024;
+
+function isHealthy({ asideUntilMs, overdue }: Member, nowMs: number): boolean {
+  return overdue === 0 && asideUntilMs <= nowMs;
+}
+
+const isVisible = (state: CopyState) => state === 'committed' || state === 'syncing' || state === 'stored';

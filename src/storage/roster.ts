@@ -24,6 +24,8 @@ export interface Roster {
   lost: RosterNode[];
   /** No sequence from here on was ever given. */
   nextSequence: bigint;
+  /** The first sequence of the session that has it open, or did not end with `close()`; else null. */
+  unclosedFrom: bigint | null;
   /** What was missing when storage nodes were given up: not missed any more, and not given again. */
   skipped: readonly Range[];
 }
@@ -91,10 +93,11 @@ export function checkRoster(
 }
 
 /** What JSON can hold. */
-export function rosterJson({ nextSequence, skipped, ...rest }: Roster): Record<string, unknown> {
+export function rosterJson({ nextSequence, unclosedFrom, skipped, ...rest }: Roster): Record<string, unknown> {
   return {
     ...rest,
     nextSequence: String(nextSequence),
+    ...(unclosedFrom === null ? {} : { unclosedFrom: String(unclosedFrom) }),
     skipped: skipped.map(({ from, to }) => [String(from), String(to)]),
   };
 }
@@ -133,6 +136,7 @@ export function parseRoster(value: unknown, file: string): Roster | null {
     storageNodes: nodes('storageNodes'),
     lost: nodes('lost'),
     nextSequence: sequence(of.nextSequence, 'nextSequence'),
+    unclosedFrom: of.unclosedFrom === undefined ? null : sequence(of.unclosedFrom, 'unclosedFrom'),
     skipped: list('skipped').map((range) => {
       const [from, to] = Array.isArray(range) ? range.map((end) => sequence(end, 'skipped')) : [];
       return from < to ? { from, to } : refuse('skipped');

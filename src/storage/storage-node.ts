@@ -1,17 +1,23 @@
 import type { BlockHeader } from '../block/header.js';
 
-/**
- * A place that keeps blocks. It may be far and slow: what it does is asynchronous, and `bytes` stays unchanged until `append`
- * has resolved.
- */
+/** A copy of a block that lies on a storage node, and that nobody reads before it is committed. */
+export interface StoredCopy {
+  /** From here on who reads the storage node finds the block. */
+  commit(): Promise<void>;
+  /** Resolves when the committed copy would survive a power cut. */
+  sync(): Promise<void>;
+  /** It is not to be committed any more. */
+  abandon(): void;
+}
+
+/** A place that keeps blocks. It may be far and slow, so that all that it does is asynchronous. */
 export interface StorageNode {
   /** What errors and statistics call it. */
   readonly name: string;
-  append(header: BlockHeader, bytes: Uint8Array): Promise<void>;
-  /** Resolves when all that was appended would survive a power cut. */
+  /** One at a time, though a copy may be committed or synced meanwhile. `bytes` stays unchanged until it has resolved. */
+  write(header: BlockHeader, bytes: Uint8Array): Promise<StoredCopy>;
+  /** Resolves when all that was committed before the call would survive a power cut. */
   sync(): Promise<void>;
-  /** The same for what was appended before the call, while appends go on. */
-  syncInBackground(): Promise<void>;
-  /** Closes what is open. `sync`: as `sync()` would. */
-  close(sync: boolean): Promise<void>;
+  /** As `sync`, and closes what is open. Copies that are neither committed nor abandoned never will be. */
+  close(): Promise<void>;
 }

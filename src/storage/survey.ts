@@ -1,4 +1,3 @@
-import { accessSync, constants, rmdirSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { TapeError } from '../errors.js';
 import type { Files } from '../files.js';
@@ -88,66 +87,18 @@ function realPath(files: Files, directory: string): string {
   return path.join(files.realPath(existing), path.relative(existing, directory));
 }
 
-/** Checks that a tape may be written here, with room for `needBytes` on each disk. Changes nothing. */
+/** Checks that a tape may be written here, with room for `needBytes` on each disk. Changes nothing. @throws TapeError `NOT_WRITABLE`, `DISK_FULL` */
 export function checkWritable(files: Files, { directories, journal }: Survey, needBytes: number): void {
-  for (const directory of [...directories, journal]) {
-    let existing = directory;
-    while (!files.exists(existing)) existing = path.dirname(existing);
-    const refuse = (message: string, cause?: unknown) => {
-      throw new TapeError('NOT_WRITABLE', `${directory}: ${message}`, {
-        cause,
-        path: directory,
-        storageNode: directory,
-      });
-    };
-    const stat = statSync(existing);
-    if (!stat.isDirectory()) refuse(`${existing} is a file, not a directory: give another path`);
-    const user = ask(() => process.getuid?.());
-    if (existing === directory && user !== undefined && user !== 0 && stat.uid !== user) {
-      refuse(`it belongs to user ${stat.uid} and this is user ${user}: run as its owner, or give it over with chown`);
-    }
-    try {
-      ask(() => accessSync(existing, constants.W_OK | constants.X_OK));
-      checkChangeable(existing);
-    } catch (cause) {
-      refuse(`${existing} can't be written: check its owner and mode`, cause);
-    }
-    const space = ask(() => statfsSync(existing));
-    const free = space === undefined ? Infinity : space.bavail * space.bsize;
-    if (free < needBytes) {
-      throw new TapeError(
-        'DISK_FULL',
-        `${directory}: ${Math.floor(free / 1024 ** 2)} MiB free, ${Math.ceil(needBytes / 1024 ** 2)} MiB needed: ` +
-          'make room on its disk, or lower segmentBytes or capacity',
-        { path: directory, storageNode: directory },
-      );
-    }
-  }
+  for (const directory of [...directories, journal]) files.checkWritable(directory, needBytes);
 }
 
-/** Not all runtimes' `accessSync` sees that a file system is read-only. Removing what isn't there does, and changes nothing. */
-function checkChangeable(directory: string): void {
-  try {
-    rmdirSync(path.join(directory, `.${crypto.randomUUID()}`));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EROFS') throw error;
-  }
-}
-
-/** What the system answers; undefined where the runtime may not ask it. Writing then shows. */
-function ask<T>(question: () => T): T | undefined {
-  try {
-    return question();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === undefined) return undefined;
-    throw error;
-  }
-}
-
-/** Makes the directory where there is none. */
+/** Makes the directory where there is none, its name on the disk. */
 export function makeDirectory(files: Files, directory: string): void {
   try {
+    let existing = directory;
+    while (!files.exists(existing) && path.dirname(existing) !== existing) existing = path.dirname(existing);
     files.makeDirectory(directory);
+    for (let made = directory; made !== existing; made = path.dirname(made)) files.syncDirectory(path.dirname(made));
   } catch (cause) {
     throw ioError(cause, directory, 'make the directory');
   }

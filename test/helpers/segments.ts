@@ -5,8 +5,10 @@ import { runtime } from 'ticktape/runtime';
 import { planRecovery } from '../../dist/src/journal/recovery.js';
 import { resolveOptions } from '../../dist/src/options.js';
 import { Catalog, segmentName } from '../../dist/src/segment/catalog.js';
-import { type SegmentReader, withSegment } from '../../dist/src/segment/reader.js';
-import { SegmentWriter } from '../../dist/src/segment/writer.js';
+import type { BlockEntry } from '../../dist/src/segment/footer.js';
+import { encodeSegmentHeader } from '../../dist/src/segment/header.js';
+import { entryOf, type SegmentReader, withSegment } from '../../dist/src/segment/reader.js';
+import { sealSegmentFile } from '../../dist/src/segment/writer.js';
 import { EPOCH, TAPE_ID } from './bench.js';
 import { type Block, blockOf, zstd } from './blocks.js';
 
@@ -38,16 +40,23 @@ export const segmentFile = (directory: string, number = 1) => path.join(director
 export function writeSegment(
   file: string,
   of: readonly Block[],
-  options: { seal: boolean; number?: number; bytes?: number },
+  options: { seal: boolean; number?: number },
 ): number[] {
-  const { seal, number = 1, bytes = 64 * 1024 } = options;
+  const { seal, number = 1 } = options;
   const header = { tapeId: TAPE_ID, storageNode: 0, number, createdNs: 5n, epoch: EPOCH, schema };
-  const writer = new SegmentWriter(files, file, header, bytes);
-  for (const { header: blockHeader, bytes: blockBytes } of of) writer.append(blockHeader, blockBytes);
-  const offsets = writer.entries.map(({ offset }) => offset);
-  if (seal) writer.seal(false);
-  else writer.abandon();
-  return offsets;
+  const start = encodeSegmentHeader(header);
+  const entries: BlockEntry[] = [];
+  let end = start.length;
+  const handle = files.open(file, 'make');
+  handle.write(start, 0);
+  for (const { header: blockHeader, bytes: blockBytes } of of) {
+    handle.write(blockBytes, end);
+    entries.push(entryOf(end, blockHeader));
+    end += blockBytes.length;
+  }
+  handle.close();
+  if (seal) sealSegmentFile(files, file, entries, end);
+  return entries.map(({ offset }) => offset);
 }
 
 /** What recovery believes there is: the first sequence and the records of each block, found whole. */
@@ -55,7 +64,7 @@ export function recoverable(...directories: string[]) {
   const catalog = new Catalog(files, directories);
   const options = resolveOptions({ storage: directories });
   const journal = path.join(directories[0], 'no journal');
-  const plan = planRecovery({ files, schema, tapeId: TAPE_ID, journal, catalog, symbols: null, zstd, options });
+  const plan = planRecovery({ runtime, schema, tapeId: TAPE_ID, journal, catalog, symbols: null, zstd, options });
   return { blocks: catalog.blocks.map(({ sequence }) => sequence), report: plan.report, catalog };
 }
 

@@ -38,7 +38,7 @@ const halfSealed = await crashedTape(async (live) => {
   live.append(10);
 });
 
-const NOTHING = { lanes: 0, records: 0, damagedBytes: 0, openBlocks: 0, tornCopies: 0, copiesMade: 0 };
+const NOTHING = { lanes: 0, records: 0, damagedBytes: 0, openBlocks: 0, tornCopies: 0, copiesMade: 0, missingRecords: 0 };
 const segmentsOf = (root: string) => filesOf(root, /segment-\d{8}\.ttseg$/);
 const isSealed = (file: string) => withReader(file, (reader) => reader.footer()) !== null;
 

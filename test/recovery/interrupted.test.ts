@@ -10,7 +10,7 @@ import { Catalog } from '../../dist/src/segment/catalog.js';
 import { DirectoryStorageNode } from '../../dist/src/storage/directory.js';
 import { writeTapeFile } from '../../dist/src/storage/identity.js';
 import { Replicator } from '../../dist/src/storage/replicator.js';
-import type { StorageNode } from '../../dist/src/storage/storage-node.js';
+import type { StorageNode, StoredCopy } from '../../dist/src/storage/storage-node.js';
 import { survey } from '../../dist/src/storage/survey.js';
 import { zstd } from '../helpers/blocks.js';
 import {
@@ -43,18 +43,18 @@ class Mortal implements StorageNode {
     this.#fate = fate;
   }
 
-  async append(header: BlockHeader, bytes: Uint8Array): Promise<void> {
-    if (this.#fate.writes-- > 0) return this.#node.append(header, bytes);
+  async write(header: BlockHeader, bytes: Uint8Array): Promise<StoredCopy> {
+    if (this.#fate.writes-- > 0) return this.#node.write(header, bytes);
     if (this.#fate.writes === -1 && this.#fate.torn) {
       const torn = bytes.slice();
       torn.fill(0, header.chunks[1].offset);
-      await this.#node.append(header, torn);
+      const copy = await this.#node.write(header, torn);
+      await copy.commit();
     }
     throw Object.assign(new Error('killed'), { code: 'EIO', syscall: 'write' });
   }
 
   async sync(): Promise<void> {}
-  async syncInBackground(): Promise<void> {}
   async close(): Promise<void> {}
 }
 
@@ -65,7 +65,7 @@ async function recoverUntil(root: string, writes: number, torn: boolean): Promis
   const { directories, journal, tape, tapeId } = survey(runtime.files, storage, undefined);
   const catalog = new Catalog(runtime.files, directories);
   const input = {
-    files: runtime.files,
+    runtime,
     schema: trade,
     tapeId: tapeId!,
     journal,
@@ -82,7 +82,15 @@ async function recoverUntil(root: string, writes: number, torn: boolean): Promis
   const nodes = directories.map(
     (directory, ordinal) => new Mortal(new DirectoryStorageNode(directory, runtime, { ...session, ordinal }), fate),
   );
-  const replicator = new Replicator(nodes, NODES, Math.random, () => 0);
+  const replicator = new Replicator(nodes, {
+    redundancy: NODES,
+    degraded: 'stop',
+    durable: true,
+    writeTimeoutMs: 10_000,
+    random: Math.random,
+    nowMs: runtime.nowMs,
+    onTrouble() {},
+  });
   return await recover(input, plan, replicator, epoch).then(
     () => true,
     () => false,
@@ -159,7 +167,9 @@ test('a storage node that fails stops recovery with what it says, and what there
   // A directory in the place of the segment that would be made next: not to be renamed over.
   const blocked = path.join(root, 'd1', 'segment-00000002.ttseg.tmp');
   cpSync(path.join(root, 'd0', 'journal'), blocked, { recursive: true });
-  const error = await reopen(trade, { storage, capacity: CAPACITY, ...SMALL }).catch((thrown) => thrown);
+  const error = await reopen(trade, { storage, capacity: CAPACITY, degraded: 'stop', onWarning() {}, ...SMALL }).catch(
+    (thrown) => thrown,
+  );
   expect(error).toMatchObject({ name: 'TapeError', storageNode: storage[1] });
   expect(error.message).toContain('1 of 2 storage nodes');
   expect(laneFiles(root).length).toBe(3);
@@ -171,13 +181,29 @@ test('opening once more changes nothing', async () => {
   const root = await crashed();
   const storage = storageOf(root, NODES);
   const first = await reopen(trade, { storage, capacity: CAPACITY, ...SMALL });
-  expect(first).toEqual({ lanes: 3, records: 25, damagedBytes: 0, openBlocks: 3, tornCopies: 0, copiesMade: 1 });
+  expect(first).toEqual({
+    lanes: 3,
+    records: 25,
+    damagedBytes: 0,
+    openBlocks: 3,
+    tornCopies: 0,
+    copiesMade: 1,
+    missingRecords: 0,
+  });
   // The epoch in tape.json and storage-node.json counts the openings, the symbol table is made anew each time, and the lock says
   // who held it.
   const except = /tape\.json|storage-node\.json|symbols\.ttsym|lock$/;
   const before = snapshot(root, { times: true, except });
   const second = await reopen(trade, { storage, capacity: CAPACITY, ...SMALL });
-  expect(second).toEqual({ lanes: 0, records: 0, damagedBytes: 0, openBlocks: 0, tornCopies: 0, copiesMade: 0 });
+  expect(second).toEqual({
+    lanes: 0,
+    records: 0,
+    damagedBytes: 0,
+    openBlocks: 0,
+    tornCopies: 0,
+    copiesMade: 0,
+    missingRecords: 0,
+  });
   const after = snapshot(root, { times: true, except });
   const journal = path.join('d0', 'journal');
   const written = { d0: '', d1: '', [journal]: '' };

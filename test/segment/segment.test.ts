@@ -14,14 +14,16 @@ import { TapeError } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { BLOCK_MAGIC, peekHeaderBytes } from '../../dist/src/block/header.js';
+import type { Files } from '../../dist/src/files.js';
 import { hash64 } from '../../dist/src/hash.js';
 import { segmentName } from '../../dist/src/segment/catalog.js';
 import { type BlockEntry, decodeFooter, encodeFooter } from '../../dist/src/segment/footer.js';
 import { decodeSegmentHeader, encodeSegmentHeader } from '../../dist/src/segment/header.js';
 import { SegmentReader } from '../../dist/src/segment/reader.js';
+import { SegmentWriter } from '../../dist/src/segment/writer.js';
 import { DirectoryStorageNode } from '../../dist/src/storage/directory.js';
 import { EPOCH, sameBytes, TAPE_ID } from '../helpers/bench.js';
-import { resealHeader } from '../helpers/blocks.js';
+import { type Block, resealHeader } from '../helpers/blocks.js';
 import { scratch } from '../helpers/scratch.js';
 import { blocks, readable, recoverable, schema, segmentFile, withReader, writeSegment } from '../helpers/segments.js';
 
@@ -387,21 +389,20 @@ describe('a segment without a footer, with a torn block in the middle', () => {
 describe('a segment that is being written', () => {
   const of = blocks(16, 16, 16);
 
-  test('the magic of a block goes last', () => {
+  test('the magic of a block goes last, when it is committed', async () => {
     const file = segmentFile(scratch());
     const [{ header, bytes }] = of;
-    const found: Uint8Array[] = [];
-    // The writer takes the magic from it when it is about to write that.
-    class Watched extends Uint8Array<ArrayBuffer> {
-      override subarray(begin?: number, end?: number): Uint8Array<ArrayBuffer> {
-        if (begin === 0 && end === 8) found.push(readFileSync(file).subarray(PAGE));
-        return new Uint8Array(this.buffer, this.byteOffset, this.byteLength).subarray(begin, end);
-      }
-    }
-    writeSegment(file, [{ header, bytes: new Watched(bytes.buffer as ArrayBuffer) }], { seal: false });
-    expect(found.length).toBe(1);
-    sameBytes(found[0].subarray(0, 8), new Uint8Array(8));
-    sameBytes(found[0].subarray(8), bytes.subarray(8));
+    const segment = { tapeId: TAPE_ID, storageNode: 0, number: 1, createdNs: 5n, epoch: EPOCH, schema };
+    const writer = new SegmentWriter(runtime.files, file, segment, bytes.length);
+    const copy = await writer.write(header, bytes);
+    const written = readFileSync(file).subarray(PAGE);
+    sameBytes(written.subarray(0, 8), new Uint8Array(8));
+    sameBytes(written.subarray(8), bytes.subarray(8));
+    expect(writer.isSettled).toBe(false);
+    await copy.commit();
+    sameBytes(readFileSync(file).subarray(PAGE), bytes);
+    await writer.seal();
+    expect(withReader(file, (reader) => reader.footer())?.entries.length).toBe(1);
   });
 
   test('ends, for a reader, at the first block whose magic is not there yet', () => {
@@ -464,12 +465,29 @@ describe('a segment that is being written', () => {
 describe('a storage node', () => {
   const nodeOf = (
     directory: string,
-    options: { segmentBytes?: number; segmentMaxAgeMs?: number; nowNs?: () => bigint } = {},
+    options: {
+      segmentBytes?: number;
+      segmentMaxAgeMs?: number;
+      nowNs?: () => bigint;
+      onSync?: (file: string) => void;
+    } = {},
   ) => {
-    const { segmentBytes = 1024 ** 2, segmentMaxAgeMs = 1000, nowNs = () => 0n } = options;
+    const { segmentBytes = 1024 ** 2, segmentMaxAgeMs = 1000, nowNs = () => 0n, onSync = () => {} } = options;
+    const files: Files = {
+      ...runtime.files,
+      open(file, mode) {
+        const opened = runtime.files.open(file, mode);
+        const syncAsync = opened.syncAsync.bind(opened);
+        opened.syncAsync = async () => {
+          onSync(file.replace(/\.tmp$/, ''));
+          await syncAsync();
+        };
+        return opened;
+      },
+    };
     return new DirectoryStorageNode(
       directory,
-      { ...runtime, nowNs },
+      { ...runtime, files, nowNs },
       {
         tapeId: TAPE_ID,
         schema,
@@ -481,12 +499,17 @@ describe('a storage node', () => {
     );
   };
 
+  const store = async (node: DirectoryStorageNode, { header, bytes }: Block) => {
+    const copy = await node.write(header, bytes);
+    await copy.commit();
+  };
+
   test('begins another segment when one is full, and loses no block at the seam', async () => {
     const directory = scratch();
     const of = blocks(...new Array(30).fill(1000));
     const node = nodeOf(directory, { segmentBytes: 60_000 });
-    for (const { header, bytes } of of) await node.append(header, bytes);
-    await node.close(false);
+    for (const block of of) await store(node, block);
+    await node.close();
     const files = readdirSync(directory).sort();
     expect(files.length).toBeGreaterThan(1);
     expect(files).toEqual(files.map((_, i) => segmentName(i + 1)));
@@ -501,14 +524,14 @@ describe('a storage node', () => {
     let nowNs = 0n;
     const node = nodeOf(directory, { nowNs: () => nowNs });
     const of = blocks(16, 16, 16);
-    await node.append(of[0].header, of[0].bytes);
+    await store(node, of[0]);
     nowNs = 999_999_999n;
-    await node.append(of[1].header, of[1].bytes);
+    await store(node, of[1]);
     expect(readdirSync(directory).length).toBe(1);
     nowNs = 1_000_000_000n;
-    await node.append(of[2].header, of[2].bytes);
+    await store(node, of[2]);
     expect(readdirSync(directory).length).toBe(2);
-    await node.close(true);
+    await node.close();
     expect(readable(directory).blocks).toEqual([0n, 16n, 32n]);
   });
 
@@ -516,29 +539,47 @@ describe('a storage node', () => {
     const directory = scratch();
     const [small, large, last] = blocks(16, 3000, 16);
     const node = nodeOf(directory, { segmentBytes: 4096 });
-    for (const { header, bytes } of [small, large, last]) await node.append(header, bytes);
-    await node.close(false);
+    for (const block of [small, large, last]) await store(node, block);
+    await node.close();
     expect(recoverable(directory).blocks).toEqual([0n, 16n, 3016n]);
   });
 
-  test('syncs every segment that it closed, also where two ask for it at once', async () => {
+  test('seals every segment that is full once it is synced, also where two ask for it at once', async () => {
     const directory = scratch();
     let nowNs = 0n;
-    const node = nodeOf(directory, { nowNs: () => nowNs });
-    for (const { header, bytes } of blocks(16, 16, 16)) {
-      await node.append(header, bytes);
+    const synced: string[] = [];
+    const node = nodeOf(directory, { nowNs: () => nowNs, onSync: (file) => synced.push(path.basename(file)) });
+    for (const block of blocks(16, 16, 16)) {
+      await store(node, block);
       nowNs += 1_000_000_000n;
     }
-    // Not to be synced for the moment.
-    const second = segmentFile(directory, 2);
-    renameSync(second, `${second}.away`);
-    const outcomes = await Promise.allSettled([node.syncInBackground(), node.sync(), node.syncInBackground()]);
-    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
-    await expect(node.sync()).rejects.toMatchObject({ code: 'IO', path: second });
-    renameSync(`${second}.away`, second);
-    await node.sync();
-    await node.close(true);
+    const isSealed = (number: number) =>
+      withReader(segmentFile(directory, number), (reader) => reader.footer()) !== null;
+    expect([1, 2, 3].map(isSealed)).toEqual([false, false, false]);
+    await Promise.all([node.sync(), node.sync(), node.sync()]);
+    expect(synced.sort()).toEqual([1, 2, 3].map(segmentName));
+    expect([1, 2, 3].map(isSealed)).toEqual([true, true, false]);
+    await node.close();
+    expect([1, 2, 3].map(isSealed)).toEqual([true, true, true]);
     expect(readable(directory).blocks).toEqual([0n, 16n, 32n]);
+  });
+
+  test('never gives a segment a footer whose sync failed, and goes on in another', async () => {
+    const directory = scratch();
+    let isBroken = true;
+    const node = nodeOf(directory, {
+      onSync(file) {
+        if (isBroken && file.endsWith(segmentName(1))) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+      },
+    });
+    const [first, second] = blocks(16, 16);
+    await store(node, first);
+    await expect(node.sync()).rejects.toMatchObject({ code: 'IO', path: segmentFile(directory, 1) });
+    isBroken = false;
+    await store(node, second);
+    await node.close();
+    expect(withReader(segmentFile(directory, 1), (reader) => reader.footer())).toBe(null);
+    expect(recoverable(directory)).toMatchObject({ blocks: [0n, 16n], report: { openBlocks: 1, tornCopies: 0 } });
   });
 
   test('goes on behind the segments that are there, and touches none of them', async () => {
@@ -547,8 +588,8 @@ describe('a storage node', () => {
     writeSegment(segmentFile(directory, 41), [first], { seal: true, number: 41 });
     const before = statSync(segmentFile(directory, 41), { bigint: true }).mtimeNs;
     const node = nodeOf(directory);
-    await node.append(second.header, second.bytes);
-    await node.close(false);
+    await store(node, second);
+    await node.close();
     expect(readdirSync(directory).sort()).toEqual([segmentName(41), segmentName(42)]);
     expect(statSync(segmentFile(directory, 41), { bigint: true }).mtimeNs).toBe(before);
     expect(withReader(segmentFile(directory, 42), ({ header }) => header.number)).toBe(42);

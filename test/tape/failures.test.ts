@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { openAppender, openTape, TapeError } from 'ticktape';
+import { type Degraded, openAppender, openTape, TapeError } from 'ticktape';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { CONTROL_STATE, LANE_HEADER_BYTES, LANE_TAIL, TAPE_FAILED, TAPE_OPEN } from '../../dist/assembly/layout.js';
 import { RemoteFlusher } from '../../dist/src/flush/remote.js';
@@ -22,11 +22,12 @@ import { errorOf, reopen } from '../helpers/tape.js';
 const rowOf = (n: number, lane = 0) => [BigInt(n), lane, `S${n % 4}`, n / 100, n] as const;
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-async function openOn(root: string, nodes: number, redundancy: number) {
+async function openOn(root: string, nodes: number, redundancy: number, degraded: Degraded = 'continue') {
   const warnings: string[] = [];
   const tape = await openTape(trade, {
     storage: storageOf(root, nodes),
     redundancy,
+    degraded,
     ...SMALL,
     laneBytes: 65_536,
     flushIntervalMs: 0,
@@ -59,7 +60,7 @@ describe('a storage node that can not be written', () => {
 
   test('and that is one too many: flush says so, nothing is lost, and it goes on when the node is back', async () => {
     const root = scratch();
-    const { tape, warnings } = await openOn(root, 2, 2);
+    const { tape, warnings } = await openOn(root, 2, 2, 'stop');
     const d1 = path.join(root, 'd1');
     renameSync(d1, `${d1}-away`);
     for (const n of upTo(30)) tape.append(...rowOf(n));
@@ -87,7 +88,7 @@ describe('a storage node that can not be written', () => {
 
   test('at the end: close says so, and the next open recovers what it kept', async () => {
     const root = scratch();
-    const { tape } = await openOn(root, 2, 2);
+    const { tape } = await openOn(root, 2, 2, 'stop');
     const d1 = path.join(root, 'd1');
     renameSync(d1, `${d1}-away`);
     for (const n of upTo(30)) tape.append(...rowOf(n));
@@ -196,7 +197,7 @@ test('a storage directory that comes late holds its copies where it should', asy
   for (const n of upTo(10)) tape.append(...rowOf(n));
   await tape.close();
   mkdirSync(path.join(root, 'd1'));
-  const more = await openOn(root, 2, 2);
+  const more = await openOn(root, 2, 2, 'stop');
   for (const n of upTo(10)) more.tape.append(...rowOf(10 + n));
   await more.tape.close();
   expect(existsSync(path.join(root, 'd1', 'storage-node.json'))).toBe(true);

@@ -166,7 +166,7 @@ describe.each(journals)('with %s', (_, mode) => {
   test('close while flushes are pending: all of them resolve, and all is there', async () => {
     const storage = [scratch()];
     const tape = await open(storage, { capacity: 16 });
-    const pending: Promise<void>[] = [];
+    const pending: Promise<unknown>[] = [];
     for (let i = 0; i < 20; i++) {
       for (const n of upTo(50)) tape.append(...rowOf(50 * i + n));
       pending.push(tape.flush());

@@ -1,0 +1,272 @@
+import path from 'node:path';
+import { TapeError } from './errors.js';
+import type { Files } from './files.js';
+import { GROWTH } from './flush/adaptive.js';
+import type { FlusherSetup } from './flush/assemble.js';
+import { Journal, readSymbols } from './journal/journal.js';
+import { type MemoryMap, memoryMap } from './journal/memory-map.js';
+import { planRecovery, type RecoveryReport, recover } from './journal/recovery.js';
+import type { ResolvedOptions } from './options.js';
+import { type Range, subtract } from './ranges.js';
+import type { FileLock, Mapper, Runtime, Zstd } from './runtime.js';
+import { describeKind, type Schema } from './schema.js';
+import { Catalog, type CatalogSegment } from './segment/catalog.js';
+import { DirectoryStorageNode } from './storage/directory.js';
+import { writeTapeFile } from './storage/identity.js';
+import { Replicator } from './storage/replicator.js';
+import { checkRoster, RESERVED_SEQUENCES, type Roster, type RosterNode } from './storage/roster.js';
+import { checkWritable, claimDirectories, makeDirectory, type Survey, survey } from './storage/survey.js';
+
+/** A tape that this process alone writes, recovered, with a journal to append to. */
+export interface Session {
+  survey: Survey;
+  tapeId: Uint8Array;
+  catalog: Catalog;
+  zstd: Zstd;
+  recovery: RecoveryReport;
+  journal: Journal;
+  flusherSetup: FlusherSetup;
+  /** Ends it, once everything is on the storage nodes. `records`: how many were; it may have reserved more sequences. */
+  end(records: number): void;
+  /** Ends it where that is not so: the next open recovers what the lanes hold. */
+  abandon(): void;
+}
+
+/**
+ * Opens the tape for writing, made if there is none yet, and recovers what an earlier session left in its lanes.
+ * @throws TapeError as `openTape` says; nothing on disk has changed then
+ */
+export async function beginSession(runtime: Runtime, schema: Schema, options: ResolvedOptions): Promise<Session> {
+  const { files } = runtime;
+  const before = survey(files, options.storage, options.journal);
+  checkSchema(schema, before);
+  checkRoster(before.roster, before.directories, before.ids, options.lostStorageNodes);
+  const mapper = chooseMapper(runtime, options);
+  const mapSizes = {
+    capacity: options.capacity,
+    growth: options.compression === 'adaptive' ? GROWTH : 1,
+    laneBytes: options.laneBytes,
+  };
+  // Before anything is made, so that options that don't fit change nothing.
+  const provisional = memoryMap(schema, { ...mapSizes, symbolCapacity: options.maxSymbols });
+  checkWritable(files, before, options.segmentBytes + provisional.laneStride + provisional.symbolWindowBytes);
+
+  // The others once there is nothing more that may be refused.
+  makeDirectory(files, before.journal);
+  const lock = runtime.lock(path.join(before.journal, 'lock'));
+  try {
+    return await beginLocked(runtime, lock, schema, options, mapper, mapSizes);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function beginLocked(
+  runtime: Runtime,
+  lock: FileLock,
+  schema: Schema,
+  options: ResolvedOptions,
+  mapper: Mapper | null,
+  mapSizes: { capacity: number; growth: number; laneBytes: number | undefined },
+): Promise<Session> {
+  const { files } = runtime;
+  // Again, now that nobody else can be at it: another process may have made the tape, written to it and closed it meanwhile.
+  const found = survey(files, options.storage, options.journal);
+  checkSchema(schema, found);
+  const { roster } = found;
+  const givenUp = checkRoster(roster, found.directories, found.ids, options.lostStorageNodes);
+  const tapeId = found.tapeId ?? crypto.getRandomValues(new Uint8Array(16));
+  const catalog = new Catalog(files, found.directories, roster?.skipped);
+  const symbols = readSymbols(files, found.journal, tapeId);
+  const zstd = await runtime.zstd();
+  const input = { runtime, schema, tapeId, journal: found.journal, catalog, symbols, zstd, options };
+  const plan = planRecovery(input);
+  checkSegmentSchemas(schema, catalog);
+
+  for (const directory of found.directories) makeDirectory(files, directory);
+  const epoch = nextEpoch(found, catalog, plan.lanes);
+  // Blocks that a process left in the page cache as it died count as stored from here on.
+  syncSegments(files, plan.openSegments);
+  if (givenUp.length > 0) skipLost(catalog, found, givenUp, options);
+  const missing = roster === null ? [] : skipUnclosed(catalog, roster);
+  const firstSequence = catalog.nextSequence;
+  const tapeFile = claimDirectories(
+    files,
+    found,
+    { tapeId, schema, epoch },
+    {
+      lost: [...(roster?.lost ?? []), ...givenUp],
+      nextSequence: firstSequence + RESERVED_SEQUENCES,
+      unclosedFrom: firstSequence,
+      skipped: catalog.skipped,
+    },
+  );
+  const { redundancy, degraded, writeTimeoutMs, segmentBytes, segmentMaxAgeMs } = options;
+  const parts = { tapeId, schema, epoch, segmentBytes, segmentMaxAgeMs };
+  const replicator = new Replicator(
+    found.directories.map((directory, ordinal) => new DirectoryStorageNode(directory, runtime, { ...parts, ordinal })),
+    {
+      redundancy,
+      degraded,
+      durable: true,
+      writeTimeoutMs,
+      random: Math.random,
+      nowMs: runtime.nowMs,
+      onTrouble: (error) => options.onWarning(error.message),
+    },
+  );
+  const recovery = await recover(input, plan, replicator, epoch);
+  recovery.missingRecords = Number(missing.reduce((sum, { from, to }) => sum + to - from, 0n));
+  await replicator.close();
+  warnOfLosses(found, recovery, symbols?.lost ?? 0, options);
+  catalog.refresh(tapeId);
+
+  const map: MemoryMap = memoryMap(schema, {
+    ...mapSizes,
+    symbolCapacity: Math.max(options.maxSymbols, symbols?.capacity ?? 0),
+  });
+  const { nextSequence } = catalog;
+  const journal = new Journal({ runtime, mapper, directory: found.journal, tapeId, epoch, schema, map });
+  return {
+    survey: found,
+    tapeId,
+    catalog,
+    zstd,
+    recovery,
+    journal,
+    flusherSetup: {
+      memory: journal.memory,
+      map,
+      schemaJson: schema.json,
+      nextSequence,
+      journal: found.journal,
+      mapped: journal.mapped,
+      directories: found.directories,
+      redundancy,
+      degraded,
+      writeTimeoutMs,
+      compression: options.compression,
+      durability: options.durability,
+      syncIntervalMs: options.syncIntervalMs,
+      flushIntervalMs: options.flushIntervalMs,
+      tapeId,
+      epoch,
+      segmentBytes,
+      segmentMaxAgeMs,
+    },
+    end(records) {
+      const ended = { ...tapeFile.roster, nextSequence: nextSequence + BigInt(records), unclosedFrom: null };
+      try {
+        writeTapeFile(files, found.journal, { ...tapeFile, roster: ended });
+      } catch (error) {
+        // Everything is stored; sequences would only be skipped if a storage node were lost.
+        options.onWarning((error as Error).message);
+      }
+      journal.close(true);
+      lock.release();
+    },
+    abandon() {
+      journal.close(false);
+      lock.release();
+    },
+  };
+}
+
+function syncSegments(files: Files, segments: readonly CatalogSegment[]): void {
+  for (const { path: file } of segments) {
+    const handle = files.open(file, 'edit');
+    try {
+      handle.sync();
+    } finally {
+      handle.close();
+    }
+  }
+  for (const directory of new Set(segments.map(({ path: file }) => path.dirname(file)))) files.syncDirectory(directory);
+}
+
+/**
+ * What is missing of a session that did not end with `close()` went with a power cut, before it was synced: it is not missed any more.
+ * What lanes still hold of it comes back under other sequences.
+ */
+function skipUnclosed(catalog: Catalog, { unclosedFrom }: Roster): Range[] {
+  if (unclosedFrom === null) return [];
+  const gaps = subtract(catalog.gaps(), [{ from: 0n, to: unclosedFrom }]);
+  catalog.skipped = [...catalog.skipped, ...gaps];
+  return gaps;
+}
+
+function warnOfLosses(
+  { journal }: Survey,
+  { damagedBytes, missingRecords }: RecoveryReport,
+  lostNames: number,
+  { onWarning }: ResolvedOptions,
+): void {
+  if (damagedBytes > 0) {
+    onWarning(
+      `${journal}: ${damagedBytes} bytes of its lanes held no whole record` +
+        `${lostNames > 0 ? `, and ${lostNames} names of its symbol table were damaged` : ''}; all others were recovered`,
+    );
+  }
+  if (missingRecords > 0) {
+    onWarning(
+      `${journal}: blocks of ${missingRecords} records are on no storage node, as they were not yet synced when the machine went down; ` +
+        'what lanes still held of them was recovered under other sequences',
+    );
+  }
+}
+
+/** A lane's name holds the epoch, and blocks hold that name: an epoch must never come back. */
+function nextEpoch({ tape, roster }: Survey, catalog: Catalog, lanes: readonly { epoch: number }[]): number {
+  let last = Math.max(tape?.epoch ?? 0, roster?.epoch ?? 0);
+  for (const { header } of catalog.segments.values()) last = Math.max(last, header.epoch);
+  for (const { epoch } of lanes) last = Math.max(last, epoch);
+  return last + 1;
+}
+
+/** What storage nodes that are given up may have held is not missed any more, and not given to other records. */
+function skipLost(catalog: Catalog, { roster }: Survey, givenUp: RosterNode[], { onWarning }: ResolvedOptions): void {
+  const gaps = catalog.gaps();
+  const from = catalog.nextSequence;
+  const to = roster!.nextSequence;
+  catalog.skipped = [...catalog.skipped, ...gaps, ...(from < to ? [{ from, to }] : [])];
+  const lost = gaps.reduce((sum, gap) => sum + gap.to - gap.from, 0n);
+  onWarning(
+    `${givenUp.map(({ path: directory }) => directory).join(', ')}: given up as lost, and with it ${lost} records` +
+      (from < to ? ` and any that followed on sequence ${from}; sequences go on at ${to}` : ''),
+  );
+}
+
+function chooseMapper(runtime: Runtime, { journalMode, onWarning }: ResolvedOptions): Mapper | null {
+  if (journalMode === 'buffered') return null;
+  try {
+    return runtime.mapper();
+  } catch (error) {
+    if (journalMode === 'mapped') throw error;
+    onWarning(
+      `the journal is buffered, so a process that is killed loses its last milliseconds: ${(error as Error).message}`,
+    );
+    return null;
+  }
+}
+
+export function checkSchema(schema: Schema, { tape, journal }: Survey): void {
+  if (tape === null || tape.schema.fingerprint === schema.fingerprint) return;
+  throw mismatch(schema, tape.schema, journal);
+}
+
+export function checkSegmentSchemas(schema: Schema, catalog: Catalog): void {
+  for (const { header, path: file } of catalog.segments.values()) {
+    if (header.fingerprint !== schema.fingerprint) throw mismatch(schema, header.schema, file);
+  }
+}
+
+function mismatch(given: Schema, recorded: Schema, file: string): TapeError {
+  const describe = ({ name, fields }: Schema) =>
+    `${name}(${fields.map((field) => `${field.name} ${describeKind(field)}`).join(', ')})`;
+  return new TapeError(
+    'SCHEMA_MISMATCH',
+    `${file}: recorded as ${describe(recorded)}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,
+    { path: file },
+  );
+}
