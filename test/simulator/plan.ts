@@ -1,4 +1,5 @@
 import type { Compression, Durability, OnFull, ResolvedOptions } from '../../dist/src/options.js';
+import type { Degraded } from '../../dist/src/storage/replicator.js';
 import { Dice } from './dice.js';
 import type { Shape } from './records.js';
 
@@ -6,7 +7,6 @@ import type { Shape } from './records.js';
 export interface Plan {
   options: ResolvedOptions;
   mapped: boolean;
-  tapeId: Uint8Array;
   shape: Shape;
   sessions: number;
   /** Steps of a session, about. */
@@ -46,6 +46,8 @@ export function planOf(seed: number): Plan {
   const durability: Durability = dice.pick(['process', 'disk']);
   const storage = Array.from({ length: storageNodes }, (_, i) => `/tape/d${i}`);
   const compression: Compression = dice.pick(['off', 'off', 'fast', 'adaptive']);
+  const mapped = dice.chance(0.85);
+  const degraded = dice.pick<Degraded>(['continue', 'stop']);
   const onFull: OnFull = dice.pick(['throw', 'drop']);
   return {
     options: {
@@ -54,8 +56,10 @@ export function planOf(seed: number): Plan {
       durability,
       compression,
       onFull,
+      degraded,
+      writeTimeoutMs: dice.pick([20, 200, 10_000]),
       journal: dice.chance(0.4) ? '/tape/journal' : undefined,
-      journalMode: 'auto',
+      journalMode: mapped ? 'mapped' : 'buffered',
       read: 'copied',
       capacity: dice.pick([16, 16, 32, 64]),
       laneBytes: 61_440,
@@ -67,8 +71,7 @@ export function planOf(seed: number): Plan {
       lostStorageNodes: [],
       onWarning: () => {},
     },
-    mapped: dice.chance(0.85),
-    tapeId: Uint8Array.from({ length: 16 }, () => dice.below(256)),
+    mapped,
     shape: { symbols: dice.pick([1, 3, 8]), note: dice.pick([0, 0, 8, 300, 2000]) },
     sessions: dice.between(1, 4),
     steps: dice.pick([10, 30, 60]),

@@ -170,6 +170,12 @@ export class SimulatedProcess implements Runtime {
     return zstd;
   }
 
+  readonly nowMs = (): number => this.world.scheduler.nowMs;
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.world.scheduler.after(ms, resolve));
+  }
+
   nowNs(): bigint {
     const now = this.world.wallNs();
     if (now > this.#lastNs) this.#lastNs = now;
@@ -256,13 +262,32 @@ class SimulatedFiles implements Files {
   }
 
   syncDirectory(directory: string): void {
-    const { world } = this.#process;
     try {
       this.#process.operate('fsync directory', directory);
-      if (!world.storage.diskOf(directory).trouble.lying) world.storage.syncDirectory(directory);
-      else world.count('sync that a disk only said it did');
+      this.#process.world.syncDirectory(directory);
     } catch (cause) {
       throw cause instanceof ProcessDied ? cause : ioError(cause, directory, 'sync it');
+    }
+  }
+
+  async syncDirectoryAsync(directory: string): Promise<void> {
+    const { world } = this.#process;
+    try {
+      this.#process.operate('fsync directory later', directory);
+      await new Promise<void>((resolve) => world.later(directory, resolve));
+      this.#process.operate('fsynced directory', directory);
+      world.syncDirectory(directory);
+    } catch (cause) {
+      throw cause instanceof ProcessDied ? cause : ioError(cause, directory, 'sync it');
+    }
+  }
+
+  checkWritable(directory: string): void {
+    try {
+      this.#process.operate('stat', directory);
+      this.#process.world.checkRoom(directory, 'statfs');
+    } catch (cause) {
+      throw cause instanceof ProcessDied ? cause : ioError(cause, directory, 'look at it');
     }
   }
 }

@@ -2,7 +2,7 @@ import { TapeError } from '../../dist/src/errors.js';
 import type { TapeBlocks, Verdict } from '../../dist/src/read/reader.js';
 import { type DamageDone, damageStorage } from './damage.js';
 import { Dice } from './dice.js';
-import { withMemories } from './memories.js';
+import { withChance, withMemories } from './memories.js';
 import { Model, type Producer } from './model.js';
 import { type Plan, planOf } from './plan.js';
 import { ProcessDied, SimulatedProcess } from './process.js';
@@ -47,7 +47,10 @@ export class Scenario {
   readonly #damaged: DamageDone = { storageNodes: new Set(), places: [] };
   #writer: Writer | null = null;
   #live: LiveProducer[] = [];
-  #pending: Promise<void>[] = [];
+  /** Blocks may have fewer copies than they should. */
+  #thin = false;
+  /** That the storage had answered with when the session began. */
+  #errorsBefore = 0;
   #processes = 0;
   #operations = 0;
 
@@ -61,11 +64,11 @@ export class Scenario {
     this.#world = new World(seed, disks, this.#plan.faults.powerCuts > 0);
     this.#world.onTrace = onTrace;
     this.#model = new Model(this.#plan.shape, (what) => this.#world.trace('VIOLATION', what));
-    this.#world.trace('seed', seed, JSON.stringify({ ...this.#plan, tapeId: undefined }));
+    this.#world.trace('seed', seed, JSON.stringify(this.#plan));
   }
 
   run(): Promise<Outcome> {
-    return withMemories(() => this.#run());
+    return withMemories(() => withChance(new Dice(this.#seed, 4), () => this.#run()));
   }
 
   async #run(): Promise<Outcome> {
@@ -101,8 +104,9 @@ export class Scenario {
   async #session(number: number): Promise<void> {
     const { faults, steps } = this.#plan;
     this.#world.trace('session', number);
-    if (this.#dice.chance(0.3 * faults.damage)) await this.#damage();
+    if (this.#dice.chance(0.3 * faults.damage)) this.#damage();
     await this.#open(true);
+    if (this.#dice.chance(0.3 * faults.damage)) this.#damage();
     const dice = this.#dice;
     const ends = dice.unit();
     const violent = ends < 0.8 * Math.max(faults.deaths, faults.powerCuts);
@@ -137,10 +141,11 @@ export class Scenario {
     if (at < 0.3) this.#append();
     else if (at < 0.55) writer.turn();
     else if (at < 0.75) {
-      if (scheduler.isIdle || dice.chance(0.2)) scheduler.pass(dice.pick([1, 5, 20, 200]));
+      if (dice.chance(0.1 * faults.troubles)) this.#stall();
+      else if (scheduler.isIdle || dice.chance(0.2)) await scheduler.pass(dice.pick([1, 5, 20, 200]));
       else scheduler.next();
     } else if (at < 0.8) this.#flush();
-    else if (at < 0.82) void this.#sync();
+    else if (at < 0.82) writer.sync();
     else if (at < 0.85) this.#newAppender();
     else if (at < 0.86) this.#leave();
     else if (at < 0.875) await this.#read('meanwhile');
@@ -151,6 +156,7 @@ export class Scenario {
       if (dice.chance(faults.clockJumps)) this.#world.jumpClock(BigInt(dice.between(-10_000, 10_000)) * 1_000_000n);
     } else this.#heal();
     await scheduler.quiet();
+    if (this.#stopped !== null) throw this.#stopped;
     if (writer.failure !== null && !writer.process.dead) {
       this.#judge(writer.failure, 'the flusher', []);
       // What a program does then.
@@ -164,11 +170,11 @@ export class Scenario {
     const writer = this.#writer!;
     if (writer.process.dead || this.#live.length >= 3) return;
     try {
-      const { append, at } = writer.appender();
+      const { appender, at } = writer.appender();
       const producer = this.#model.newProducer();
       this.#world.trace('appender', producer.id, at);
-      const view = new DataView(writer.journal.memory.buffer);
-      this.#live.push({ producer, append: append.append, at, close: () => append.close(), view });
+      const view = new DataView(writer.session.journal.memory.buffer);
+      this.#live.push({ producer, append: appender.append, at, close: () => appender.close(), view });
     } catch (error) {
       this.#judge(error, 'a new appender', ['NO_LANE']);
     }
@@ -253,23 +259,19 @@ export class Scenario {
     const { durability } = this.#plan.options;
     const appended = this.#everyLive().map(({ producer }) => ({ producer, returned: producer.returned }));
     this.#world.trace('flush');
-    const done = writer.flush().then(
-      () => {
+    writer.flush().then(
+      ({ leastCopies }) => {
         if (writer.process.dead) return;
-        this.#world.trace('flushed');
+        this.#world.trace('flushed', leastCopies);
+        this.#checkCopies(leastCopies, 'flush');
         for (const { producer, returned } of appended) {
           producer.flushed = Math.max(producer.flushed, returned);
           if (durability === 'disk') producer.durable = Math.max(producer.durable, returned);
         }
       },
-      (error) => this.#judge(error, 'flush', []),
+      (error) => this.#judgeLater(error, 'flush'),
     );
-    this.#pending.push(done);
     writer.turn();
-  }
-
-  #sync(): Promise<void> {
-    return this.#writer!.sync();
   }
 
   /** Of the records that are on their storage nodes when a background sync begins, all are on the disks when it is done. */
@@ -307,8 +309,9 @@ export class Scenario {
       const { errors } = this.#world;
       this.#world.trace('open', process.label);
       try {
-        const writer = await this.#world.scheduler.until(Writer.open(process, this.#plan, dice), 'open');
+        const writer = await this.#world.scheduler.until(Writer.open(process, this.#plan.options, dice), 'open');
         process.fate = null;
+        this.#errorsBefore = errors;
         this.#writer = writer;
         this.#watchSyncs(writer);
         break;
@@ -326,14 +329,14 @@ export class Scenario {
       }
     }
     this.#heal();
+    this.#troubled = false;
     await this.#check('after recovery');
   }
 
   async #close(): Promise<void> {
     const writer = this.#writer!;
-    const { errors } = this.#world;
     this.#world.trace('close');
-    const closing = writer.close();
+    const closing = writer.close().then(({ leastCopies }) => this.#checkCopies(leastCopies, 'close'));
     closing.catch(() => {});
     try {
       await this.#untilClosed(closing);
@@ -345,12 +348,20 @@ export class Scenario {
       }
       this.#closed = true;
     } catch (error) {
-      this.#judge(error, 'close', [], errors > 0 ? 0 : errors);
+      this.#judge(error, 'close', []);
       if (!writer.process.dead) this.#world.end(writer.process, 'death');
     }
   }
 
   #closed = false;
+
+  #checkCopies(leastCopies: number, what: string): void {
+    const { degraded, redundancy } = this.#plan.options;
+    if (leastCopies < redundancy) this.#thin = true;
+    if (leastCopies < 1 || (degraded === 'stop' && leastCopies < redundancy)) {
+      this.#model.violation(`${what}: a block is on ${leastCopies} storage nodes, of ${redundancy}`);
+    }
+  }
 
   async #untilClosed(closing: Promise<void>): Promise<void> {
     const { scheduler } = this.#world;
@@ -363,10 +374,9 @@ export class Scenario {
       // A disk that hangs for ever has it wait for ever.
       if (steps === PATIENT_STEPS) this.#heal();
       if (steps > 2 * PATIENT_STEPS) throw new Hang('close never ends');
-      this.#writer!.turn();
       await scheduler.quiet();
       if (settled) break;
-      if (scheduler.isIdle) scheduler.pass(10);
+      if (scheduler.isIdle) await scheduler.pass(10);
       else scheduler.next();
       await scheduler.quiet();
     }
@@ -380,7 +390,7 @@ export class Scenario {
     if (!process.dead) this.#world.end(process, 'exit');
     this.#operations += process.operations;
     await this.#world.scheduler.quiet();
-    this.#pending = [];
+    if (this.#stopped !== null) throw this.#stopped;
     this.#heal();
     if (wasCut) this.#cut();
     else if (this.#closed) await this.#check('after close');
@@ -391,7 +401,10 @@ export class Scenario {
     this.#writer = null;
   }
 
+  #wasCut = false;
+
   #cut(): void {
+    this.#wasCut = true;
     this.#model.powerCut();
   }
 
@@ -403,7 +416,8 @@ export class Scenario {
     try {
       return await this.#world.scheduler.until(
         (async () => {
-          const blocks = await openReader(process, this.#plan);
+          const blocks = await openReader(process, this.#plan.options);
+          if (blocks === null) throw new TapeError('NOT_FOUND', 'no tape there');
           try {
             return await use(blocks);
           } finally {
@@ -449,13 +463,27 @@ export class Scenario {
       );
     }
     for (const { from, to } of missing) this.#model.violation(`${when}: sequences ${from} to ${to} are missing`);
-    if (underReplicated > 0 && storageNodes.size === 0 && this.#plan.faults.powerCuts === 0) {
+    const { degraded } = this.#plan.options;
+    const explained = storageNodes.size > 0 || this.#wasCut || (degraded === 'continue' && this.#world.errors > 0);
+    this.#thin = underReplicated > 0;
+    if (underReplicated > 0 && !explained) {
       this.#model.violation(`${when}: ${underReplicated} blocks have too few copies`);
     }
   }
 
+  /** The same of what is not waited for. */
+  #judgeLater(error: unknown, what: string): void {
+    try {
+      this.#judge(error, what, []);
+    } catch (stop) {
+      this.#stopped ??= stop as Error;
+    }
+  }
+
+  #stopped: Error | null = null;
+
   /** Whether the error is one that what was done to it explains. `errors`: those that the storage had answered with before. */
-  #judge(error: unknown, what: string, expected: string[], errors = 0): void {
+  #judge(error: unknown, what: string, expected: string[], errors = this.#errorsBefore): void {
     if (isDeath(error)) return;
     if (error instanceof Stop) throw error;
     if (error instanceof Hang) this.#stop(error.message);
@@ -478,7 +506,20 @@ export class Scenario {
 
   // ---- faults ----
 
+  /** The writer's process gets no time. */
+  #stall(): void {
+    this.#world.trace('stall');
+    this.#world.count('stalled process');
+    this.#world.errors++;
+    this.#troubled = true;
+    this.#world.scheduler.stall(this.#dice.pick([50, 500, 20_000]));
+  }
+
+  /** In this session. */
+  #troubled = false;
+
   #trouble(): void {
+    this.#troubled = true;
     const { storage } = this.#world;
     const disk = this.#dice.pick(storage.disks);
     const { trouble } = disk;
@@ -495,8 +536,9 @@ export class Scenario {
     this.#world.heal();
   }
 
-  async #damage(): Promise<void> {
+  #damage(): void {
     const { options } = this.#plan;
+    if (this.#thin || this.#troubled) return;
     damageStorage(this.#world, this.#damaged, options, this.#dice);
   }
 

@@ -34,8 +34,19 @@ export class Scheduler {
     event.run();
   }
 
-  /** Lets the time pass, and all that happens in it but what that asks for in turn. */
-  pass(ms: number): void {
+  /** Lets the time pass, and everybody do what he has to in it. */
+  async pass(ms: number): Promise<void> {
+    const end = this.nowMs + ms;
+    for (let steps = 0; this.#queue.length > 0 && this.#queue[0].atMs <= end; steps++) {
+      if (steps > 20_000) throw new Hang('something asks for ever more to happen');
+      this.next();
+      await this.quiet();
+    }
+    this.nowMs = Math.max(this.nowMs, end);
+  }
+
+  /** The same while the process stands still: it hears of what happened when all of it has. */
+  stall(ms: number): void {
     const end = this.nowMs + ms;
     for (let left = this.#queue.length; left > 0 && this.#queue.length > 0 && this.#queue[0].atMs <= end; left--) {
       this.next();

@@ -260,8 +260,10 @@ export class Inode {
 
 /** A change of names in a directory that was not synced yet. */
 interface NameChange {
-  set: { name: string; inode: Inode } | null;
-  unset: string | null;
+  set?: { name: string; inode: Inode };
+  unset?: string;
+  /** One that was made. */
+  directory?: string;
 }
 
 export const systemError = (code: string, call: string, file: string) =>
@@ -271,7 +273,8 @@ export const systemError = (code: string, call: string, file: string) =>
 export class Storage {
   readonly disks: Disk[];
   readonly #keeps: boolean;
-  readonly #directories = new Set<string>(['/']);
+  #directories = new Set<string>(['/']);
+  #durableDirectories = new Set<string>(['/']);
   #names = new Map<string, Inode>();
   #durableNames = new Map<string, Inode>();
   /** By directory. */
@@ -282,7 +285,10 @@ export class Storage {
   constructor(disks: Disk[], keeps: boolean) {
     this.disks = disks;
     this.#keeps = keeps;
-    for (const { root } of disks) this.makeDirectory(path.posix.dirname(root));
+    for (const { root } of disks) {
+      this.makeDirectory(path.posix.dirname(root));
+      this.syncDirectory('/');
+    }
   }
 
   /** The longest root that the path begins with; the first disk has all that is on none. */
@@ -326,17 +332,18 @@ export class Storage {
     return found.sort();
   }
 
-  /** Directories are on the disk as soon as they are made: see the fault model. */
+  /** And those above it. */
   makeDirectory(directory: string): void {
     if (this.#names.has(directory)) throw systemError('EEXIST', 'mkdir', directory);
     if (this.#directories.has(directory)) return;
     this.makeDirectory(path.posix.dirname(directory));
     this.#directories.add(directory);
+    this.#change(directory, { directory });
   }
 
   make(file: string): Inode {
     const inode = new Inode(this.#nextInode++, this.diskOf(file), this.#keeps);
-    this.#change(file, { set: { name: file, inode }, unset: null });
+    this.#change(file, { set: { name: file, inode } });
     return inode;
   }
 
@@ -353,11 +360,11 @@ export class Storage {
   }
 
   remove(file: string): void {
-    if (this.#names.has(file)) this.#change(file, { set: null, unset: file });
+    if (this.#names.has(file)) this.#change(file, { unset: file });
   }
 
   #change(file: string, change: NameChange): void {
-    apply(this.#names, change);
+    apply(change, this.#names);
     if (!this.#keeps) return;
     const directory = path.posix.dirname(file);
     const changes = this.#changes.get(directory);
@@ -367,7 +374,7 @@ export class Storage {
 
   syncDirectory(directory: string): void {
     if (!this.#directories.has(directory)) throw systemError('ENOENT', 'fsync', directory);
-    for (const change of this.#changes.get(directory) ?? []) apply(this.#durableNames, change);
+    for (const change of this.#changes.get(directory) ?? []) apply(change, this.#durableNames, this.#durableDirectories);
     this.#changes.delete(directory);
   }
 
@@ -376,8 +383,8 @@ export class Storage {
     for (const names of [this.#names, this.#durableNames]) {
       for (const name of [...names.keys()]) if (name.startsWith(`${root}/`)) names.delete(name);
     }
-    for (const directory of [...this.#directories]) {
-      if (directory !== root && directory.startsWith(`${root}/`)) this.#directories.delete(directory);
+    for (const directories of [this.#directories, this.#durableDirectories]) {
+      for (const directory of [...directories]) if (directory.startsWith(`${root}/`)) directories.delete(directory);
     }
     for (const directory of [...this.#changes.keys()]) {
       if (directory === root || directory.startsWith(`${root}/`)) this.#changes.delete(directory);
@@ -389,19 +396,28 @@ export class Storage {
     for (const changes of this.#changes.values()) {
       const style = dice.below(4);
       if (style === 0) continue;
-      if (style === 1) for (const change of changes) apply(this.#durableNames, change);
+      if (style === 1) for (const change of changes) apply(change, this.#durableNames, this.#durableDirectories);
       else if (style === 2)
-        for (const change of changes.slice(0, dice.below(changes.length + 1))) apply(this.#durableNames, change);
-      else for (const change of changes) if (dice.chance(0.5)) apply(this.#durableNames, change);
+        for (const change of changes.slice(0, dice.below(changes.length + 1))) apply(change, this.#durableNames, this.#durableDirectories);
+      else for (const change of changes) if (dice.chance(0.5)) apply(change, this.#durableNames, this.#durableDirectories);
     }
     this.#changes.clear();
+    // What lies in a directory that is gone is gone.
+    for (const directory of [...this.#durableDirectories].sort()) {
+      if (!this.#durableDirectories.has(path.posix.dirname(directory))) this.#durableDirectories.delete(directory);
+    }
+    for (const name of [...this.#durableNames.keys()]) {
+      if (!this.#durableDirectories.has(path.posix.dirname(name))) this.#durableNames.delete(name);
+    }
+    this.#directories = new Set(this.#durableDirectories);
     this.#names = new Map([...this.#durableNames].sort(([a], [b]) => (a < b ? -1 : 1)));
     this.#durableNames = new Map(this.#names);
     for (const inode of new Set(this.#names.values())) inode.powerCut(dice);
   }
 }
 
-function apply(names: Map<string, Inode>, { set, unset }: NameChange): void {
-  if (unset !== null) names.delete(unset);
-  if (set !== null) names.set(set.name, set.inode);
+function apply({ set, unset, directory }: NameChange, names: Map<string, Inode>, directories?: Set<string>): void {
+  if (unset !== undefined) names.delete(unset);
+  if (set !== undefined) names.set(set.name, set.inode);
+  if (directory !== undefined) directories?.add(directory);
 }

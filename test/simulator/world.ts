@@ -12,7 +12,7 @@ export class World {
   readonly locks = new Map<string, SimulatedProcess>();
   /** How often what happened, by kind. */
   readonly faults: Record<string, number> = {};
-  /** Errors that the storage answered with. */
+  /** Errors that the storage answered with, and operations that took too long. */
   errors = 0;
   /** The next write goes somewhere else on its disk. */
   misdirect: Disk | null = null;
@@ -150,17 +150,26 @@ export class World {
     else inode.sync(mark);
   }
 
+  syncDirectory(directory: string): void {
+    if (this.storage.diskOf(directory).trouble.lying) this.count('sync that a disk only said it did');
+    else this.storage.syncDirectory(directory);
+  }
+
   /** Has an operation on the file end later: mostly soon. */
   later(file: string, run: () => void): void {
     const { trouble } = this.storage.diskOf(file);
     if (trouble.hanging > 0) {
       trouble.hanging--;
       this.count('hung operation');
+      this.errors++;
       if (this.dice.chance(0.5)) this.#hung.push(run);
       else this.scheduler.after(this.dice.between(2_000, 100_000), run);
       return;
     }
-    if (trouble.slowMs > 10) this.count('slow operation');
+    if (trouble.slowMs > 10) {
+      this.count('slow operation');
+      this.errors++;
+    }
     this.scheduler.after(this.dice.unit() * trouble.slowMs, run);
   }
 }
