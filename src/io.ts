@@ -1,4 +1,14 @@
 import { TapeError } from './errors.js';
+import type { Files } from './files.js';
+
+/** Clears away what could not be finished; the error that is reported is the one that it could not be finished for. */
+export function removeQuietly(files: Files, path: string): void {
+  try {
+    files.remove(path);
+  } catch {
+    // It is removed at the next open.
+  }
+}
 
 /** An error of the file system as a TapeError that says what could not be done, to which file, and what helps. */
 export function ioError(cause: unknown, path: string, action: string): TapeError {

@@ -114,6 +114,6 @@ export function readSchema(storage: readonly string[]): Schema {
     found.directories.filter((directory) => files.exists(directory)),
   );
   catalog.refresh(found.tapeId);
-  for (const { header } of catalog.segments.values()) return header.schema;
+  for (const { header } of catalog.segments.values()) if (header !== null) return header.schema;
   throw new TapeError('NOT_FOUND', `${storage.join(', ')}: no tape there`, { path: storage[0] });
 }

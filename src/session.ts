@@ -10,7 +10,7 @@ import type { ResolvedOptions } from './options.js';
 import { type Range, subtract } from './ranges.js';
 import type { FileLock, Mapper, Runtime, Zstd } from './runtime.js';
 import { describeKind, type Schema } from './schema.js';
-import { Catalog, type CatalogSegment } from './segment/catalog.js';
+import { Catalog, type CatalogSegment, isWrittenAfter } from './segment/catalog.js';
 import { DirectoryStorageNode } from './storage/directory.js';
 import { writeTapeFile } from './storage/identity.js';
 import { Replicator } from './storage/replicator.js';
@@ -104,6 +104,7 @@ async function beginLocked(
   // Blocks that a process left in the page cache as it died count as stored from here on.
   syncSegments(files, plan.openSegments);
   if (givenUp.length > 0) skipLost(catalog, found, givenUp, options);
+  else skipUnread(catalog, found, options);
   const missing = roster === null ? [] : skipUnclosed(catalog, roster);
   const firstSequence = catalog.nextSequence;
   const tapeFile = claimDirectories(
@@ -136,6 +137,9 @@ async function beginLocked(
   await replicator.close();
   warnOfLosses(found, recovery, symbols?.lost ?? 0, options);
   catalog.refresh(tapeId);
+  for (const { path: file, reason } of catalog.damaged) {
+    options.onWarning(`${file}: damaged (${reason}): of its blocks, those that could be found in it are read`);
+  }
 
   const map: MemoryMap = memoryMap(schema, {
     ...mapSizes,
@@ -234,7 +238,7 @@ function warnOfLosses(
 /** A lane's name holds the epoch, and blocks hold that name: an epoch must never come back. */
 function nextEpoch({ tape, roster }: Survey, catalog: Catalog, lanes: readonly { epoch: number }[]): number {
   let last = Math.max(tape?.epoch ?? 0, roster?.epoch ?? 0);
-  for (const { header } of catalog.segments.values()) last = Math.max(last, header.epoch);
+  for (const segment of catalog.segments.values()) last = Math.max(last, segment.epoch);
   for (const { epoch } of lanes) last = Math.max(last, epoch);
   return last + 1;
 }
@@ -249,6 +253,25 @@ function skipLost(catalog: Catalog, { roster }: Survey, givenUp: RosterNode[], {
   onWarning(
     `${givenUp.map(({ path: directory }) => directory).join(', ')}: given up as lost, and with it ${lost} records` +
       (from < to ? ` and any that followed on sequence ${from}; sequences go on at ${to}` : ''),
+  );
+}
+
+/** A segment that can't be read may hold the last blocks, and be read again one day: their sequences are not given again. */
+function skipUnread(catalog: Catalog, { roster }: Survey, { onWarning }: ResolvedOptions): void {
+  const segments = [...catalog.segments.values()];
+  // A storage node gets blocks in their order: what lies before one that is known was not the last.
+  const isLast = ({ path: file, storage }: CatalogSegment) =>
+    !segments.some(
+      (other) => other.storage === storage && other.entries.length > 0 && isWrittenAfter(other.path, file),
+    );
+  const unread = segments.filter((segment) => segment.header === null && !segment.sealed && isLast(segment));
+  const from = catalog.nextSequence;
+  const to = roster?.nextSequence ?? from;
+  if (unread.length === 0 || from >= to) return;
+  catalog.skipped = [...catalog.skipped, { from, to }];
+  onWarning(
+    `${unread.map(({ path: file }) => file).join(', ')}: can't be read, and may hold records that followed on sequence ${from}; ` +
+      `sequences go on at ${to}`,
   );
 }
 
@@ -272,7 +295,7 @@ export function checkSchema(schema: Schema, { tape, journal }: Survey): void {
 
 export function checkSegmentSchemas(schema: Schema, catalog: Catalog): void {
   for (const { header, path: file } of catalog.segments.values()) {
-    if (header.fingerprint !== schema.fingerprint) throw mismatch(schema, header.schema, file);
+    if (header !== null && header.fingerprint !== schema.fingerprint) throw mismatch(schema, header.schema, file);
   }
 }
 

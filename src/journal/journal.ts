@@ -15,7 +15,7 @@ import {
 } from '../../assembly/layout.js';
 import { assert, TapeError } from '../errors.js';
 import type { Files } from '../files.js';
-import { ioError } from '../io.js';
+import { ioError, removeQuietly } from '../io.js';
 import { sharedMemory } from '../kernels.js';
 import type { FileMapping, Mapper, Runtime } from '../runtime.js';
 import { type Schema, writeFieldTable } from '../schema.js';
@@ -93,14 +93,14 @@ export class Journal {
     if (entries !== undefined) window.set(entries, SYMBOL_HEADER_BYTES);
     this.#view.setUint32(SYMBOLS + SYMBOL_COUNT, known?.count ?? 0, true);
     const used = SYMBOL_HEADER_BYTES + (entries?.length ?? 0);
-    this.#makeFile(file, map.symbolWindowBytes, window.slice(0, used), true);
+    this.#makeFile(file, map.symbolWindowBytes, window.slice(0, used));
     if (mapper !== null) {
       this.#mappings.set(file, mapper.map(file, this.memory, SYMBOLS, map.symbolWindowBytes, 0));
     }
   }
 
-  /** Makes a file that starts with `start` and is `bytes` long, whole or not at all. */
-  #makeFile(file: string, bytes: number, start: Uint8Array, sync: boolean): void {
+  /** Makes a file that starts with `start` and is `bytes` long, whole or not at all, also after a power cut. */
+  #makeFile(file: string, bytes: number, start: Uint8Array): void {
     const { files } = this.#setup.runtime;
     const made = `${file}.tmp`;
     try {
@@ -110,13 +110,13 @@ export class Journal {
       try {
         if (!this.mapped) handle.truncate(bytes);
         handle.write(start, 0);
-        if (sync) handle.sync();
+        handle.sync();
       } finally {
         handle.close();
       }
       files.rename(made, file);
     } catch (cause) {
-      files.remove(made);
+      removeQuietly(files, made);
       throw ioError(cause, file, 'make it');
     }
   }
@@ -144,7 +144,7 @@ export class Journal {
       const header = new Uint8Array(LANE_HEADER_BYTES);
       writeLaneHeader(header, tapeId, schema, { epoch, lane, capacity: map.ringBytes }, runtime.nowNs());
       const file = laneFile(directory, epoch, lane);
-      this.#makeFile(file, map.laneStride, header, false);
+      this.#makeFile(file, map.laneStride, header);
       this.#laneFiles.push(file);
       if (mapper !== null) {
         this.#mappings.set(file, mapper.map(file, this.memory, at, map.laneStride, 0));
@@ -167,6 +167,7 @@ export class Journal {
       if (lane < 0 || readLaneCounters(this.#view, this.laneAt(lane)).state === LANE_LEFT) mapping.unmap();
     }
     this.#mappings.clear();
-    if (empty) for (const file of this.#laneFiles) this.#setup.runtime.files.remove(file);
+    // One that stays is found empty at the next open.
+    if (empty) for (const file of this.#laneFiles) removeQuietly(this.#setup.runtime.files, file);
   }
 }

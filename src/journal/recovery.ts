@@ -2,6 +2,8 @@
 //
 //   case                     what is there                                          what is done
 //   segment-sealed           a footer                                               its blocks are believed
+//   segment-damaged          its header is damaged, or it can't be read             left as it is, for repair; without a footer its blocks
+//                                                                                   are looked for, and count where they are whole
 //   segment-open             no footer: its writer died                             its blocks are checked whole, then a footer closes it
 //   block-torn               in such a segment, a block that is not whole           not a copy; its space is cut off or stepped over
 //   block-too-few            a whole block on fewer storage nodes than it should    its bytes are put on others
@@ -15,7 +17,8 @@
 //   lane-nameless            a record whose symbol is not in the symbol table       as torn: a power cut took the table's page
 //   lane-unfinished          lane-*.tmp                                             removed: no record was ever in it
 //
-// Files that are not what they should be (magic, version, length, tape, schema, header checksum) stop it with an error.
+// Journal files that are not what they should be (magic, version, length, tape, schema, header checksum) stop it with an error, and so
+// do segments of another tape, of another schema or of a newer ticktape.
 import path from 'node:path';
 import {
   LANE_CAPACITY,
@@ -31,7 +34,7 @@ import { BlockDecoder, DamagedBlock } from '../block/decoder.js';
 import { firstEffort } from '../block/effort.js';
 import { BlockEncoder } from '../block/encoder.js';
 import type { BlockHeader, LaneRange } from '../block/header.js';
-import { assert } from '../errors.js';
+import { assert, TapeError } from '../errors.js';
 import type { Files } from '../files.js';
 import { drive, POLL_MS } from '../flush/assemble.js';
 import { Flusher } from '../flush/flusher.js';
@@ -40,7 +43,7 @@ import type { ResolvedOptions } from '../options.js';
 import { type Range, subtract } from '../ranges.js';
 import type { Runtime, Zstd } from '../runtime.js';
 import type { PlacedField, Schema } from '../schema.js';
-import type { Catalog, CatalogBlock, CatalogSegment } from '../segment/catalog.js';
+import { type Catalog, type CatalogBlock, type CatalogSegment, holdersOf } from '../segment/catalog.js';
 import type { BlockEntry } from '../segment/footer.js';
 import { withSegment } from '../segment/reader.js';
 import { sealSegmentFile } from '../segment/writer.js';
@@ -96,6 +99,7 @@ interface FoundLane {
 /** Everything that is to be done, found out without changing anything. */
 export interface RecoveryPlan {
   lanes: FoundLane[];
+  /** Without a footer; those without a header too. */
   openSegments: CatalogSegment[];
   report: RecoveryReport;
 }
@@ -173,19 +177,20 @@ export async function recover(
   replicator: Replicator,
   epoch: number,
 ): Promise<RecoveryReport> {
-  const { runtime, catalog, journal, options } = input;
+  const { runtime, schema, catalog, journal, zstd, options } = input;
   const { files } = runtime;
-  const decoder = new BlockDecoder(input.schema, input.zstd);
+  const decoder = new BlockDecoder(schema, zstd);
   for (const block of blocksOf(catalog, openSegments)) {
-    const have = new Set(block.copies.map(({ storage }) => storage));
-    if (have.size >= options.redundancy) continue;
+    const holders = holdersOf(block);
+    if (holders.size >= options.redundancy) continue;
     const found = wholeBlock(files, decoder, block);
     if (found === null) continue;
-    const holders = await storeBlock(runtime, replicator, found.header, found.bytes, [...have]);
-    report.copiesMade += holders - have.size;
+    const storedOn = await storeBlock(runtime, replicator, found.header, found.bytes, [...holders]);
+    report.copiesMade += storedOn - holders.size;
   }
   if (lanes.length > 0) await sealLanes(input, lanes, replicator, epoch, report);
   for (const { path: file, entries, header } of openSegments) {
+    if (header === null) continue;
     const end = entries.reduce(
       (last, { offset, blockBytes }) => Math.max(last, offset + blockBytes),
       header.headerBytes,
@@ -201,6 +206,16 @@ export async function recover(
   return report;
 }
 
+/** Whether a copy that was believed so far is whole. */
+function isGood(files: Files, decoder: BlockDecoder, file: string, entry: BlockEntry): boolean {
+  try {
+    return isWhole(files, decoder, file, entry);
+  } catch (error) {
+    if (error instanceof TapeError) return false;
+    throw error;
+  }
+}
+
 /** The block from the first of its copies that is whole; null where none is. */
 function wholeBlock(
   files: Files,
@@ -208,7 +223,7 @@ function wholeBlock(
   block: CatalogBlock,
 ): { header: BlockHeader; bytes: Uint8Array } | null {
   for (const { path: file, offset } of block.copies) {
-    if (!isWhole(files, decoder, file, { ...block, offset })) continue;
+    if (!isGood(files, decoder, file, { ...block, offset })) continue;
     return withSegment(files, file, (reader) => {
       const header = reader.blockHeader(offset);
       assert(typeof header !== 'string', 'a block that was checked whole has a header');
@@ -339,10 +354,14 @@ function heldRanges(files: Files, catalog: Catalog, lanes: readonly FoundLane[])
   return held;
 }
 
-function headerOf(files: Files, { copies }: CatalogBlock): BlockHeader | null {
+function headerOf(files: Files, { copies, headerChecksum }: CatalogBlock): BlockHeader | null {
   for (const copy of copies) {
-    const header = withSegment(files, copy.path, (reader) => reader.blockHeader(copy.offset));
-    if (typeof header !== 'string') return header;
+    try {
+      const header = withSegment(files, copy.path, (reader) => reader.blockHeader(copy.offset));
+      if (typeof header !== 'string' && header.checksum === headerChecksum) return header;
+    } catch (error) {
+      if (!(error instanceof TapeError)) throw error;
+    }
   }
   return null;
 }

@@ -35,8 +35,10 @@ export interface Verdict {
   damaged: Damage[];
   /** Runs of sequences from..to that no storage node has, but for those given up with a lost one. */
   missing: { from: bigint; to: bigint }[];
-  /** Blocks with fewer good copies than `redundancy`. */
+  /** Blocks with good copies on fewer storage nodes than `redundancy`. */
   underReplicated: number;
+  /** Segments of which more than blocks is damaged: what can be found in them is read. */
+  damagedSegments: { path: string; reason: string }[];
 }
 
 /** How many segment files a reader keeps open. */
@@ -202,9 +204,10 @@ export class TapeBlocks<F extends Fields> {
       damaged: [],
       missing: this.#catalog.gaps(),
       underReplicated: 0,
+      damagedSegments: this.#catalog.damaged.map(({ path, reason }) => ({ path, reason })),
     };
     for (const [done, block] of blocks.entries()) {
-      let good = 0;
+      const holders = new Set<number>();
       for (const copy of block.copies) {
         const result = this.#tryCopy(block, copy, (header) => {
           this.#decoder.verify(header);
@@ -212,10 +215,12 @@ export class TapeBlocks<F extends Fields> {
         });
         if (result instanceof DamagedBlock) {
           verdict.damaged.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: result.message });
-        } else good++;
+        } else {
+          verdict.copies++;
+          holders.add(copy.storage);
+        }
       }
-      verdict.copies += good;
-      if (good < redundancy) verdict.underReplicated++;
+      if (holders.size < redundancy) verdict.underReplicated++;
       onProgress?.(done + 1, blocks.length);
       // Long work leaves the thread to others now and then.
       if (done % 64 === 63) await new Promise((resolve) => setTimeout(resolve, 0));

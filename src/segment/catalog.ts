@@ -3,11 +3,11 @@ import { TapeError } from '../errors.js';
 import type { Files } from '../files.js';
 import { ioError } from '../io.js';
 import { type Range, subtract } from '../ranges.js';
+import { type CatalogSegment, type IsWhole, readContents } from './contents.js';
 import type { BlockEntry } from './footer.js';
-import type { SegmentHeader } from './header.js';
-import { entryOf, SegmentReader } from './reader.js';
 
-const SEGMENT_NAME = /^segment-(\d{8,})\.ttseg$/;
+/** By the writer, and by repair, each with numbers of its own. */
+const SEGMENT_NAME = /^(segment|repair)-(\d{8,})\.ttseg$/;
 
 export const segmentName = (number: number): string => `segment-${String(number).padStart(8, '0')}.ttseg`;
 
@@ -24,19 +24,19 @@ export interface CatalogBlock extends Omit<BlockEntry, 'offset'> {
   copies: BlockCopy[];
 }
 
-/** A segment as the catalog knows it. */
-export interface CatalogSegment {
+/** A segment that is not as it was written. What could be found in it is in the catalog. */
+export interface DamagedSegment {
   path: string;
+  /** Index of its directory among the catalog's. */
   storage: number;
-  header: SegmentHeader;
-  sealed: boolean;
-  /** Behind the last block known. */
-  end: number;
-  entries: BlockEntry[];
+  /** For people. */
+  reason: string;
 }
 
-/** Whether all of the block is there. */
-export type IsWhole = (file: string, entry: BlockEntry) => boolean;
+/** The storage nodes (indices of the catalog's directories) that have a copy: two on one of them are no more than one. */
+export const holdersOf = ({ copies }: CatalogBlock): Set<number> => new Set(copies.map(({ storage }) => storage));
+
+export type { CatalogSegment, IsWhole };
 
 /** Every block on a tape's storage nodes, by sequence. Kept up to date by `refresh`, from footers and block headers. */
 export class Catalog {
@@ -68,6 +68,13 @@ export class Catalog {
     return this.#sorted;
   }
 
+  /** Segments that are not as they were written, as of the last refresh. */
+  get damaged(): DamagedSegment[] {
+    return [...this.segments.values()].flatMap(({ path: file, storage, damage }) =>
+      damage === null ? [] : [{ path: file, storage, reason: damage }],
+    );
+  }
+
   /** The sequence behind the last block and all that are skipped. */
   get nextSequence(): bigint {
     const last = this.blocks.at(-1);
@@ -88,66 +95,54 @@ export class Catalog {
   }
 
   /**
-   * Reads what is new on the storage nodes. A directory that isn't there holds nothing. Recovery gives `isWhole`, which is asked
-   * about each copy in a segment without a footer, and has blocks looked for behind damage and behind unwritten space too: a copy
-   * that is not whole may hold a sequence that an interrupted recovery gave to another block since.
-   * @throws TapeError `BAD_MAGIC`, `BAD_VERSION`, `CORRUPT`, `TRUNCATED`, `FOREIGN`, `CONFLICT`, `IO`
+   * Reads what is new on the storage nodes. A directory that isn't there holds nothing; a segment that is damaged, or that can't be
+   * read, holds what can be found in it. Recovery gives `isWhole`, which is asked about each copy in a segment without a footer, and
+   * has blocks looked for behind damage and behind unwritten space too: a copy that is not whole may hold a sequence that an
+   * interrupted recovery gave to another block since.
+   * @throws TapeError `BAD_VERSION`, `FOREIGN`, `CONFLICT`, and `IO`, `NOT_WRITABLE` for a directory that can't be listed
    */
   refresh(tapeId: Uint8Array | null, isWhole: IsWhole | null = null): void {
     const seen = new Set<string>();
     this.directories.forEach((directory, storage) => {
       for (const name of listSegments(this.#files, directory)) {
         const file = path.join(directory, name);
-        seen.add(file);
-        if (this.segments.get(file)?.sealed) continue;
+        const known = this.segments.get(file) ?? null;
         try {
-          this.#read(file, storage, tapeId, isWhole);
+          if (!known?.sealed) {
+            this.#enter(readContents(this.#files, { path: file, storage }, known, tapeId, isWhole), known);
+          }
+          seen.add(file);
         } catch (error) {
           // Between listing and opening it the writer may drop a segment.
           if (!(error instanceof TapeError && error.code === 'NOT_FOUND')) throw error;
-          seen.delete(file);
         }
       }
     });
     for (const [file, segment] of this.segments) if (!seen.has(file)) this.#forget(segment);
   }
 
-  #read(file: string, storage: number, tapeId: Uint8Array | null, isWhole: IsWhole | null): void {
-    const reader = new SegmentReader(this.#files, file);
+  /** Puts what was found in a segment in the place of what was known of it. */
+  #enter(segment: CatalogSegment, known: CatalogSegment | null): void {
+    const before = known?.entries ?? [];
+    let same = 0;
+    while (same < before.length && segment.entries[same] === before[same]) same++;
+    const keyOf = ({ offset, headerChecksum }: BlockEntry) => `${offset} ${headerChecksum}`;
+    const found = segment.entries.slice(same);
+    const had = new Set(before.slice(same).map(keyOf));
+    const has = new Set(had.size === 0 ? [] : found.map(keyOf));
+    this.segments.set(segment.path, segment);
+    for (const entry of before.slice(same)) if (!has.has(keyOf(entry))) this.#forgetCopy(segment, entry);
     try {
-      const { header } = reader;
-      if (tapeId !== null && !header.tapeId.every((byte, i) => byte === tapeId[i])) {
-        throw new TapeError('FOREIGN', `${file}: a segment of another tape: move it out of this directory`, {
-          path: file,
-        });
-      }
-      const segment: CatalogSegment = this.segments.get(file) ?? {
-        path: file,
-        storage,
-        header,
-        sealed: false,
-        end: header.headerBytes,
-        entries: [],
-      };
-      this.segments.set(file, segment);
-      const footer = reader.footer();
-      if (footer !== null) {
-        for (const entry of footer.entries) if (entry.offset >= segment.end) this.#add(segment, entry);
-        segment.sealed = true;
-        return;
-      }
-      for (const { offset, header: block } of reader.walk(segment.end, isWhole === null)) {
-        if (!block.tapeId.every((byte, i) => byte === header.tapeId[i])) continue;
-        const entry = entryOf(offset, block);
-        if (isWhole === null || isWhole(file, entry)) this.#add(segment, entry);
-      }
-    } finally {
-      reader.close();
+      for (const entry of found) if (!had.has(keyOf(entry))) this.#add(segment, entry);
+    } catch (error) {
+      // So that the next refresh meets the same conflict.
+      this.#forget(segment);
+      throw error;
     }
   }
 
-  #add(segment: CatalogSegment, entry: BlockEntry): void {
-    const copy = { storage: segment.storage, path: segment.path, offset: entry.offset };
+  #add({ storage, path: file }: CatalogSegment, entry: BlockEntry): void {
+    const copy = { storage, path: file, offset: entry.offset };
     const known = this.#bySequence.get(entry.sequence);
     if (known === undefined) {
       const { offset: _, ...block } = entry;
@@ -157,8 +152,6 @@ export class Catalog {
       if (known.headerChecksum !== entry.headerChecksum) throw conflict(known, copy);
       known.copies.push(copy);
     }
-    segment.entries.push(entry);
-    segment.end = entry.offset + entry.blockBytes;
   }
 
   #forget(segment: CatalogSegment): void {
@@ -167,7 +160,8 @@ export class Catalog {
   }
 
   #forgetCopy(segment: CatalogSegment, entry: BlockEntry): void {
-    const block = this.#bySequence.get(entry.sequence)!;
+    const block = this.#bySequence.get(entry.sequence);
+    if (block === undefined) return;
     block.copies = block.copies.filter(({ path: file, offset }) => file !== segment.path || offset !== entry.offset);
     if (block.copies.length === 0) {
       this.#bySequence.delete(entry.sequence);
@@ -182,7 +176,7 @@ export function listSegments(files: Files, directory: string): string[] {
     return files
       .list(directory)
       .filter((name) => SEGMENT_NAME.test(name))
-      .sort((a, b) => segmentNumber(a) - segmentNumber(b));
+      .sort((a, b) => segmentNumber(a) - segmentNumber(b) || (a < b ? -1 : 1));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return [];
@@ -190,7 +184,21 @@ export function listSegments(files: Files, directory: string): string[] {
   }
 }
 
-export const segmentNumber = (name: string): number => Number(SEGMENT_NAME.exec(name)![1]);
+export const segmentNumber = (name: string): number => Number(SEGMENT_NAME.exec(name)![2]);
+
+const isByWriter = (name: string): boolean => name.startsWith('segment-');
+
+/** Whether the writer made this segment (by its path) after that other one of the same directory. Of those by repair nothing is known. */
+export function isWrittenAfter(file: string, other: string): boolean {
+  const names = [path.basename(file), path.basename(other)];
+  return names.every(isByWriter) && segmentNumber(names[0]) > segmentNumber(names[1]);
+}
+
+/** The greatest number of a segment by the writer in the directory; 0 where there is none. */
+export const lastSegmentNumber = (files: Files, directory: string): number =>
+  listSegments(files, directory)
+    .filter(isByWriter)
+    .reduce((last, name) => Math.max(last, segmentNumber(name)), 0);
 
 function conflict(block: CatalogBlock, copy: BlockCopy): TapeError {
   return new TapeError(

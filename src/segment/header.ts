@@ -51,29 +51,39 @@ export function encodeSegmentHeader(header: Omit<SegmentHeader, 'headerBytes' | 
 }
 
 /**
- * The header of the segment at `path`. `read(offset, length)` gives up to `length` bytes of it.
- * @throws TapeError `BAD_MAGIC`, `BAD_VERSION`, `CORRUPT`, `TRUNCATED`
+ * The header of the segment at `path`, or why there is none. `read(offset, length)` gives up to `length` bytes of it. Magic, version,
+ * length and checksum are where they are in every version, so that a changed bit is not taken for a newer one.
+ * @throws TapeError `BAD_VERSION`
  */
-export function decodeSegmentHeader(read: (offset: number, length: number) => Uint8Array, path: string): SegmentHeader {
-  const refuse = (code: 'BAD_MAGIC' | 'BAD_VERSION' | 'CORRUPT' | 'TRUNCATED', message: string) => {
-    throw new TapeError(code, `${path}: ${message}`, { path });
-  };
+export function decodeSegmentHeader(
+  read: (offset: number, length: number) => Uint8Array,
+  path: string,
+): SegmentHeader | string {
   const start = read(0, FIXED_BYTES);
-  if (start.length < FIXED_BYTES) refuse('TRUNCATED', 'shorter than the header of a segment');
+  if (start.length < FIXED_BYTES) return 'it is shorter than the header of a segment';
   const startView = new DataView(start.buffer, start.byteOffset, start.byteLength);
-  if (decoder.decode(start.subarray(0, 8)) !== SEGMENT_MAGIC) refuse('BAD_MAGIC', 'not a segment of ticktape');
-  const version = startView.getUint32(8, true);
-  if (version !== SEGMENT_VERSION) refuse('BAD_VERSION', `format ${version} is unknown: a newer ticktape wrote it`);
+  if (decoder.decode(start.subarray(0, 8)) !== SEGMENT_MAGIC) return 'it does not begin as a segment of ticktape';
   const headerBytes = startView.getUint32(12, true);
-  const jsonBytes = startView.getUint32(60, true);
-  if (headerBytes % SEGMENT_PAGE !== 0 || headerBytes > MAX_HEADER_BYTES || FIXED_BYTES + jsonBytes + 8 > headerBytes) {
-    refuse('CORRUPT', 'the lengths in its header are wrong');
-  }
+  if (headerBytes === 0 || headerBytes % SEGMENT_PAGE !== 0 || headerBytes > MAX_HEADER_BYTES)
+    return 'the length of its header is wrong';
   const bytes = read(0, headerBytes);
-  if (bytes.length < headerBytes) refuse('TRUNCATED', 'cut within its header');
+  if (bytes.length < headerBytes) return 'it is cut within its header';
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getBigUint64(headerBytes - 8, true) !== hash64(bytes.subarray(0, headerBytes - 8))) {
-    refuse('CORRUPT', 'the checksum of its header differs');
+  if (view.getBigUint64(headerBytes - 8, true) !== hash64(bytes.subarray(0, headerBytes - 8)))
+    return 'the checksum of its header differs';
+  const version = view.getUint32(8, true);
+  if (version !== SEGMENT_VERSION) {
+    const message = `${path}: format ${version} is unknown: a newer ticktape wrote it: read it with that`;
+    throw new TapeError('BAD_VERSION', message, { path });
+  }
+  const jsonBytes = view.getUint32(60, true);
+  if (FIXED_BYTES + jsonBytes + 8 > headerBytes) return 'its schema is longer than its header';
+  let schema: Schema;
+  try {
+    schema = Schema.parse(decoder.decode(bytes.slice(FIXED_BYTES, FIXED_BYTES + jsonBytes)), path);
+  } catch (error) {
+    if (error instanceof TapeError) return "the schema in its header can't be read";
+    throw error;
   }
   return {
     headerBytes,
@@ -83,6 +93,6 @@ export function decodeSegmentHeader(read: (offset: number, length: number) => Ui
     fingerprint: view.getBigUint64(40, true),
     createdNs: view.getBigInt64(48, true),
     epoch: view.getUint32(56, true),
-    schema: Schema.parse(decoder.decode(bytes.slice(FIXED_BYTES, FIXED_BYTES + jsonBytes)), path),
+    schema,
   };
 }

@@ -8,16 +8,22 @@ import {
 } from '../block/header.js';
 import { TapeError } from '../errors.js';
 import type { Files, OpenFile } from '../files.js';
+import { hash64 } from '../hash.js';
+import { ioError } from '../io.js';
 import { type BlockEntry, decodeFooter } from './footer.js';
 import { decodeSegmentHeader, type SegmentHeader } from './header.js';
 
-/** An open segment file, read by position. */
+/** How much of a file is looked at at once for the next block. */
+const SEARCH_BYTES = 1024 ** 2;
+/** How many times a file's bytes may be spent on what looks like block headers and is none. */
+const SEARCH_EFFORT = 8;
+
+/** An open segment file, read by position. Whatever may be in it: nothing is looked at before it is asked for. */
 export class SegmentReader {
   readonly path: string;
-  readonly header: SegmentHeader;
   readonly #file: OpenFile;
 
-  /** @throws TapeError `NOT_FOUND`, `IO`, `BAD_MAGIC`, `BAD_VERSION`, `CORRUPT`, `TRUNCATED` */
+  /** @throws TapeError `NOT_FOUND`, `IO` */
   constructor(files: Files, path: string) {
     this.path = path;
     try {
@@ -28,12 +34,6 @@ export class SegmentReader {
         cause,
         path,
       });
-    }
-    try {
-      this.header = decodeSegmentHeader((offset, length) => this.read(offset, length), path);
-    } catch (error) {
-      this.close();
-      throw error;
     }
   }
 
@@ -47,16 +47,23 @@ export class SegmentReader {
     return bytes.subarray(0, this.readInto(bytes, offset));
   }
 
-  /** Reads into `bytes`; how many there were. */
+  /** Reads into `bytes`; how many there were. @throws TapeError `IO`, `NOT_WRITABLE` */
   readInto(bytes: Uint8Array, offset: number): number {
-    return this.#file.read(bytes, offset);
+    try {
+      return this.#file.read(bytes, offset);
+    } catch (cause) {
+      throw ioError(cause, this.path, 'read it');
+    }
+  }
+
+  /** The header of the segment, or why there is none. @throws TapeError `BAD_VERSION` */
+  header(): SegmentHeader | string {
+    return decodeSegmentHeader((offset, length) => this.read(offset, length), this.path);
   }
 
   /** What the footer says; null where there is none (the segment is being written, or its writer died). */
   footer(): { entries: BlockEntry[]; offset: number } | null {
-    const { fileBytes } = this;
-    const footer = decodeFooter((offset, length) => this.read(offset, length), fileBytes);
-    return footer;
+    return decodeFooter((offset, length) => this.read(offset, length), this.fileBytes);
   }
 
   /** The header of the block at `offset`, or why there is none. */
@@ -67,56 +74,57 @@ export class SegmentReader {
     return decodeBlockHeader(this.read(offset, headerBytes));
   }
 
+  /** Whether all of the block is there, by the checksums of its chunks. */
+  isWhole(offset: number, { blockBytes, chunks }: BlockHeader): boolean {
+    if (offset + blockBytes > this.fileBytes) return false;
+    return chunks.every((chunk) => {
+      const bytes = this.read(offset + chunk.offset, chunk.storedBytes);
+      return bytes.length === chunk.storedBytes && hash64(bytes) === chunk.checksum;
+    });
+  }
+
   /**
    * What `use` makes of the block that `entry` tells of, whose chunks are yet to be verified. `which`: the decoder's window.
    * @throws DamagedBlock
    */
-  useBlock<T>(
-    decoder: BlockDecoder,
-    { offset, blockBytes, count, headerChecksum }: BlockEntry,
-    which: number,
-    use: (header: BlockHeader) => T,
-  ): T {
+  useBlock<T>(decoder: BlockDecoder, entry: BlockEntry, which: number, use: (header: BlockHeader) => T): T {
+    const { offset, blockBytes, count } = entry;
     // Before room is made for what is not there.
     if (offset + blockBytes > this.fileBytes) throw new DamagedBlock('the file is cut');
     return decoder.read(this, { offset, blockBytes, count }, which, (header) => {
-      if (header.checksum !== headerChecksum) throw new DamagedBlock('another block lies there');
+      const found = entryOf(offset, header);
+      if (found.headerChecksum !== entry.headerChecksum) throw new DamagedBlock('another block lies there');
+      for (const part of ['sequence', 'leastNs', 'greatestNs', 'symbolMask'] as const) {
+        if (found[part] !== entry[part]) throw new DamagedBlock('a footer tells something else of it');
+      }
       return use(header);
     });
   }
 
   /**
-   * Walks block headers from `offset` on, to the end of the file. Where there is none (a write that did not finish, a page that a
-   * power cut took) it goes on at the next one that is whole; unless `untilUnwritten` and nothing was written there yet.
+   * Walks the headers of a tape's blocks from `offset` on, to the end of the file; `tapeId` null: of any tape. Where there is none
+   * (a write that did not finish, a page that a power cut took) it goes on at the next one that is whole; unless `untilUnwritten` and
+   * nothing was written there yet. It takes time and memory by the file's length, whatever is in it.
    */
-  *walk(offset: number, untilUnwritten: boolean): Generator<{ offset: number; header: BlockHeader }> {
+  *walk(
+    offset: number,
+    untilUnwritten: boolean,
+    tapeId: Uint8Array | null = null,
+  ): Generator<{ offset: number; header: BlockHeader }> {
+    let search: BlockSearch | null = null;
     let at = offset;
     for (;;) {
       // Looked at before the header is read: a block that appears between the two would be stepped over.
       if (untilUnwritten && this.read(at, 8).every((byte) => byte === 0)) return;
-      const header = this.blockHeader(at);
-      if (typeof header === 'string') {
-        const next = this.#findBlock(at + 8);
-        if (next < 0) return;
-        at = next;
-        continue;
+      let header = this.blockHeader(at);
+      if (!isOf(tapeId, header)) {
+        search ??= new BlockSearch(this, tapeId);
+        const next = search.next(at + 8);
+        if (next === null) return;
+        ({ offset: at, header } = next);
       }
       yield { offset: at, header };
       at += header.blockBytes;
-    }
-  }
-
-  /** Offset of the next whole block header on a multiple of 8, or -1. */
-  #findBlock(from: number): number {
-    const step = 1024 ** 2;
-    // Preallocated space behind the last block reads as zeros at memory speed.
-    for (let at = from; ; at += step) {
-      const bytes = this.read(at, step + 8);
-      if (bytes.length < BLOCK_HEADER_BYTES) return -1;
-      const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      for (let i = buffer.indexOf(BLOCK_MAGIC, 0, 'latin1'); i >= 0; i = buffer.indexOf(BLOCK_MAGIC, i + 1, 'latin1')) {
-        if ((at + i) % 8 === 0 && i < step && typeof this.blockHeader(at + i) !== 'string') return at + i;
-      }
     }
   }
 
@@ -124,6 +132,61 @@ export class SegmentReader {
     this.#file.close();
   }
 }
+
+/** Finds whole block headers in a segment. Each byte is read once, but for what looks like one and is none. */
+class BlockSearch {
+  readonly #reader: SegmentReader;
+  readonly #tapeId: Uint8Array | null;
+  /** Header bytes that may still be checked. */
+  #effort: number;
+  #window: Uint8Array = new Uint8Array(0);
+  #windowAt = 0;
+
+  constructor(reader: SegmentReader, tapeId: Uint8Array | null) {
+    this.#reader = reader;
+    this.#tapeId = tapeId;
+    this.#effort = SEARCH_EFFORT * reader.fileBytes;
+  }
+
+  /** The next block from `from` on whose header lies on a multiple of 8. `from` is never before that of the last call. */
+  next(from: number): { offset: number; header: BlockHeader } | null {
+    let at = from;
+    for (;;) {
+      if (at + BLOCK_HEADER_BYTES > this.#windowAt + this.#window.length) {
+        // Preallocated space behind the last block reads as zeros at memory speed.
+        this.#window = this.#reader.read(at, SEARCH_BYTES);
+        this.#windowAt = at;
+        if (this.#window.length < BLOCK_HEADER_BYTES) return null;
+      }
+      const { buffer, byteOffset, length } = this.#window;
+      const found = Buffer.from(buffer, byteOffset, length).indexOf(BLOCK_MAGIC, at - this.#windowAt, 'latin1');
+      const place = this.#windowAt + found;
+      const lastPlace = this.#windowAt + length - BLOCK_HEADER_BYTES;
+      if (found < 0 || place > lastPlace) {
+        // What is left of the window may hold the beginning of one.
+        at = lastPlace + 1;
+        continue;
+      }
+      const header = place % 8 === 0 ? this.#headerAt(place) : '';
+      if (isOf(this.#tapeId, header)) return { offset: place, header };
+      at = place + 1;
+    }
+  }
+
+  #headerAt(place: number): BlockHeader | string {
+    const bytes = this.#window.subarray(place - this.#windowAt);
+    const headerBytes = peekHeaderBytes(bytes);
+    if (headerBytes === 0 || headerBytes > this.#effort) return 'no block header';
+    this.#effort -= headerBytes;
+    return headerBytes <= bytes.length ? decodeBlockHeader(bytes) : this.#reader.blockHeader(place);
+  }
+}
+
+/** Whether it is the header of a block, and of this tape; `tapeId` null: of any. */
+const isOf = (tapeId: Uint8Array | null, header: BlockHeader | string): header is BlockHeader =>
+  typeof header !== 'string' && (tapeId === null || isSameId(header.tapeId, tapeId));
+
+export const isSameId = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, i) => byte === b[i]);
 
 /** Opens the segment for `use`, which is done with it when it returns. @throws TapeError as the reader does */
 export function withSegment<T>(files: Files, path: string, use: (reader: SegmentReader) => T): T {

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { BlockHeader } from '../block/header.js';
 import { assert } from '../errors.js';
 import type { Files, OpenFile } from '../files.js';
-import { ioError } from '../io.js';
+import { ioError, removeQuietly } from '../io.js';
 import type { StoredCopy } from '../storage/storage-node.js';
 import { type BlockEntry, encodeFooter } from './footer.js';
 import { encodeSegmentHeader, type SegmentHeader } from './header.js';
@@ -77,7 +77,7 @@ export class SegmentWriter {
         files.rename(made, file);
       } catch (error) {
         handle.close();
-        files.remove(made);
+        removeQuietly(files, made);
         throw error;
       }
       this.#file = handle;

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { BlockHeader } from '../block/header.js';
 import type { Runtime } from '../runtime.js';
 import type { Schema } from '../schema.js';
-import { listSegments, segmentName, segmentNumber } from '../segment/catalog.js';
+import { lastSegmentNumber, segmentName } from '../segment/catalog.js';
 import { SegmentWriter } from '../segment/writer.js';
 import type { StorageNode, StoredCopy } from './storage-node.js';
 
@@ -54,10 +54,7 @@ export class DirectoryStorageNode implements StorageNode {
       if (young && current.fits(bytes)) return current;
       this.#end(current);
     }
-    if (this.#nextNumber === 0) {
-      const last = listSegments(files, this.name).at(-1);
-      this.#nextNumber = last === undefined ? 1 : segmentNumber(last) + 1;
-    }
+    if (this.#nextNumber === 0) this.#nextNumber = lastSegmentNumber(files, this.name) + 1;
     const number = this.#nextNumber;
     const file = path.join(this.name, segmentName(number));
     const header = { tapeId, storageNode: ordinal, number, createdNs: nowNs, epoch, schema };

@@ -9,7 +9,7 @@
 import path from 'node:path';
 import { TapeError } from '../errors.js';
 import type { Files } from '../files.js';
-import { ioError } from '../io.js';
+import { ioError, removeQuietly } from '../io.js';
 import { Schema } from '../schema.js';
 import { isEpoch, isNodeId, parseRoster, type Roster, rosterJson } from './roster.js';
 
@@ -128,7 +128,7 @@ function replaceFile(files: Files, file: string, text: string): void {
     files.rename(made, file);
     files.syncDirectory(path.dirname(file));
   } catch (cause) {
-    files.remove(made);
+    removeQuietly(files, made);
     throw ioError(cause, file, 'write it');
   }
 }

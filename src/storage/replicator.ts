@@ -81,7 +81,7 @@ class Member implements StorageLoad {
 
   /** What a write takes as a rule: not the one that begins a segment, or that waited for a thread. 0 where too few are known. */
   get usualMs(): number {
-    return this.#lastMs.length < LAST_WRITES ? 0 : this.#lastMs.toSorted((a, b) => a - b)[1];
+    return this.#lastMs.length < 2 ? 0 : Math.min(...this.#lastMs);
   }
 
   learn(tookMs: number, nowMs: number): void {
@@ -264,7 +264,10 @@ export class Replicator {
     const has = new Set<Member>([...flight.holders, ...flight.copies.map(({ member }) => member)]);
     const candidates = this.#members.filter((member) => isHealthy(member, now) && !has.has(member));
     const bytes = flight.bytes.length;
-    const known = (member: Member) => member.usualMs * 0.5 ** ((now - member.writtenAtMs) / FORGET_MS);
+    const known = (member: Member) => {
+      const soFarMs = member.writing === null ? 0 : now - member.writing.sinceMs;
+      return Math.max(soFarMs, member.usualMs * 0.5 ** ((now - member.writtenAtMs) / FORGET_MS));
+    };
     const usualMs = Math.max(TOLERANCE * Math.min(...candidates.map(known)), LEAST_SLOW_MS);
     const load = (member: Member) =>
       (member.inFlightBytes + bytes) * Math.max(1, known(member) / usualMs) + member.bytes * BYTES_THERE;

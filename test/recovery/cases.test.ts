@@ -38,7 +38,15 @@ const halfSealed = await crashedTape(async (live) => {
   live.append(10);
 });
 
-const NOTHING = { lanes: 0, records: 0, damagedBytes: 0, openBlocks: 0, tornCopies: 0, copiesMade: 0, missingRecords: 0 };
+const NOTHING = {
+  lanes: 0,
+  records: 0,
+  damagedBytes: 0,
+  openBlocks: 0,
+  tornCopies: 0,
+  copiesMade: 0,
+  missingRecords: 0,
+};
 const segmentsOf = (root: string) => filesOf(root, /segment-\d{8}\.ttseg$/);
 const isSealed = (file: string) => withReader(file, (reader) => reader.footer()) !== null;
 
@@ -61,7 +69,7 @@ async function recoverAll(root: string, ...lanes: number[][]) {
 
 /** Where the blocks of a segment lie. */
 const blocksIn = (file: string) =>
-  withReader(file, (reader) => [...reader.walk(reader.header.headerBytes, true)]).map(({ offset, header }) => ({
+  withReader(file, (reader) => [...reader.walk(4096, true)]).map(({ offset, header }) => ({
     offset,
     end: offset + header.blockBytes,
     firstChunk: offset + header.chunks[0].offset,

@@ -52,7 +52,7 @@ test('a tape that is whole', async () => {
   expect(reader.damage).toEqual([]);
   const seen: [number, number][] = [];
   const verdict = await reader.verify({ redundancy: 2, onProgress: (done, total) => seen.push([done, total]) });
-  expect(verdict).toEqual({ blocks: 5, copies: 10, damaged: [], missing: [], underReplicated: 0 });
+  expect(verdict).toEqual({ blocks: 5, copies: 10, damaged: [], missing: [], underReplicated: 0, damagedSegments: [] });
   expect(seen).toEqual([1, 2, 3, 4, 5].map((done) => [done, 5]));
   expect((await reader.verify({ redundancy: 3 })).underReplicated).toBe(5);
 });
@@ -70,6 +70,7 @@ describe('a byte changed in a block of which there are two copies', () => {
       damaged: [{ ...damaged, reason: expect.stringContaining('checksum') }],
       missing: [],
       underReplicated: 1,
+      damagedSegments: [],
     });
     expect(reader.damage).toEqual([{ ...damaged, reason: expect.stringContaining('checksum') }]);
   });

@@ -69,7 +69,14 @@ describe.each(journals)('with %s', (_, mode) => {
     const tape = await open(storage);
     await tape.flush();
     expect(await recordsOf(tape)).toEqual([]);
-    expect(await tape.verify()).toEqual({ blocks: 0, copies: 0, damaged: [], missing: [], underReplicated: 0 });
+    expect(await tape.verify()).toEqual({
+      blocks: 0,
+      copies: 0,
+      damaged: [],
+      missing: [],
+      underReplicated: 0,
+      damagedSegments: [],
+    });
     expect(tape.stats()).toMatchObject({ records: 0, blocks: 0, rawBytes: 0, storedBytes: 0, compressionRatio: 0 });
     await tape.close();
     expect(await readAll(schema, storage)).toEqual([]);
@@ -211,6 +218,7 @@ describe.each(journals)('with %s', (_, mode) => {
       damaged: [],
       missing: [],
       underReplicated: 0,
+      damagedSegments: [],
     });
     await tape.close();
   });
