@@ -3,8 +3,8 @@
  * @type {readonly { name: string, pattern: RegExp }[]}
  */
 export const KNOWN = [
-  { name: 'F1 lane not synced before its name', pattern: /^open: (TRUNCATED|BAD_MAGIC|CORRUPT|BAD_VERSION).*\.ttlane/ },
-  { name: 'F2 segment header not synced', pattern: /^open: (TRUNCATED|BAD_MAGIC|CORRUPT|BAD_VERSION).*\.ttseg/ },
-  { name: 'F4 cleaning up throws', pattern: /Error: EIO: remove/ },
-  { name: 'F11 holes hide blocks from readers', pattern: /^meanwhile: flushed, and lost|^reading meanwhile: BLOCK_MISSING/ },
+  { name: 'F8 directories that were made and not synced', pattern: /^open: STORAGE_MISSING/ },
+  { name: 'F11 holes hide blocks from readers', pattern: /^meanwhile: flushed, and lost|^reading (meanwhile|after the crash): BLOCK_MISSING/ },
+  { name: 'F13 lanes that were removed come back after a power cut', pattern: /^changed: |came back after it was gone/ },
+  { name: 'F14 a segment whose sync failed is forgotten', pattern: /lost in a power cut|^checking after recovery: BLOCK_MISSING/ },
 ];

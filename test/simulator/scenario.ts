@@ -64,6 +64,7 @@ export class Scenario {
     this.#world = new World(seed, disks, this.#plan.faults.powerCuts > 0);
     this.#world.onTrace = onTrace;
     this.#model = new Model(this.#plan.shape, (what) => this.#world.trace('VIOLATION', what));
+    this.#plan.options.onWarning = (message) => this.#world.trace('warning', message);
     this.#world.trace('seed', seed, JSON.stringify(this.#plan));
   }
 

@@ -143,9 +143,10 @@ export class Writer {
         if (longs[(at + LANE_CAPACITY) >> 3] === 0n) continue;
         Atomics.store(longs, (at + LANE_SEALED_AT) >> 3, Atomics.load(longs, (at + LANE_TAIL) >> 3));
       }
-      report = await drive(this.process, this.#assembly, flusher.flush());
+      const stored = await drive(this.process, this.#assembly, flusher.flush());
       await replicator.close();
       buffered?.close();
+      report = stored;
       return report;
     } finally {
       if (!this.process.dead) {
