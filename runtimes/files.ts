@@ -13,6 +13,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statfsSync,
   write,
   writeSync,
 } from 'node:fs';
@@ -31,12 +32,23 @@ export const systemFiles = (preallocate: Files['preallocate']): Files => ({
   makeDirectory: (path) => void mkdirSync(path, { recursive: true }),
   rename: renameSync,
   remove: (path) => rmSync(path, { force: true }),
+  freeBytes,
   checkWritable,
   realPath: (path) => realpathSync(path),
   preallocate,
   syncDirectory,
   syncDirectoryAsync,
 });
+
+function freeBytes(directory: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(directory);
+    return bavail * bsize;
+  } catch {
+    // Not every runtime may ask, and not every file system answers: writing shows.
+    return Infinity;
+  }
+}
 
 class SystemFile implements OpenFile {
   readonly #fd: number;

@@ -32,6 +32,8 @@ export interface Files {
   rename(from: string, to: string): void;
   /** Of a file; where there is none, nothing. */
   remove(path: string): void;
+  /** Free on the disk of the directory, in bytes; infinite where the system doesn't tell. */
+  freeBytes(directory: string): number;
   /**
    * Checks that this user may write in the directory, made or not, with room for `needBytes` on its disk. Changes nothing.
    * @throws TapeError `NOT_WRITABLE`, `DISK_FULL`

@@ -14,8 +14,9 @@ export type {
   SymbolColumn,
   TextColumn,
 } from './read/batch.js';
-export type { Damage, ScanOptions, Verdict } from './read/reader.js';
+export type { Damage, ScanOptions } from './read/reader.js';
 export type { TapeReader } from './read/tape-reader.js';
+export { repairTape } from './repair.js';
 export type { Field, FieldKind, Fields, IsOptional, RecordOf, Schema, ValueOf, ValuesOf } from './schema.js';
 export {
   bytes,
@@ -38,4 +39,7 @@ export {
 } from './schema.js';
 export type { LaneStats, StorageNodeStats, TapeStats } from './stats.js';
 export type { Degraded } from './storage/replicator.js';
+export type { RepairCounts, RepairProgress, Trouble } from './storage/scrub/repair.js';
+export type { RepairOptions, RepairResult } from './storage/scrub/repair-tape.js';
+export type { Verdict, VerifyOptions } from './storage/scrub/verify.js';
 export type { Tape } from './tape.js';

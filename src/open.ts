@@ -52,10 +52,14 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
   const catalog = new Catalog(files, found.directories, found.roster?.skipped);
   catalog.refresh(found.tapeId);
   checkSegmentSchemas(schema, catalog);
-  return new TapeReader(
+  const zstd = await runtime.zstd();
+  return new TapeReader(schema, new TapeBlocks(files, schema, found.tapeId, catalog, zstd, mapperFor(read)), {
+    files,
     schema,
-    new TapeBlocks(files, schema, found.tapeId, catalog, await runtime.zstd(), mapperFor(read)),
-  );
+    zstd,
+    directories: found.directories,
+    journal: found.journal,
+  });
 }
 
 async function openWriter<F extends Fields>(schema: Schema<F>, options: ResolvedOptions): Promise<Tape<F>> {

@@ -15,7 +15,11 @@ import { DirectoryStorageNode } from './storage/directory.js';
 import { writeTapeFile } from './storage/identity.js';
 import { Replicator } from './storage/replicator.js';
 import { checkRoster, RESERVED_SEQUENCES, type Roster, type RosterNode } from './storage/roster.js';
+import { takeDropLock } from './storage/scrub/repair-locks.js';
 import { checkWritable, claimDirectories, makeDirectory, type Survey, survey } from './storage/survey.js';
+
+/** A repair removes files, and no more, while an opening writer waits. */
+const DROPS_WAIT_MS = 10_000;
 
 /** A tape that this process alone writes, recovered, with a journal to append to. */
 export interface Session {
@@ -68,11 +72,16 @@ export async function beginSession(
   // The others once there is nothing more that may be refused.
   makeDirectory(files, before.journal);
   const lock = runtime.lock(path.join(before.journal, 'lock'));
+  let drops: FileLock | undefined;
   try {
+    // A block that a repair moves would be seen on neither of two storage nodes.
+    drops = await takeDropLock(runtime, before.journal, DROPS_WAIT_MS);
     return await beginLocked(runtime, lock, schema, options, mapper, mapSizes, random);
   } catch (error) {
     lock.release();
     throw error;
+  } finally {
+    drops?.release();
   }
 }
 
@@ -116,6 +125,7 @@ async function beginLocked(
       nextSequence: firstSequence + RESERVED_SEQUENCES,
       unclosedFrom: firstSequence,
       skipped: catalog.skipped,
+      redundancy: options.redundancy,
     },
   );
   const { redundancy, degraded, writeTimeoutMs, segmentBytes, segmentMaxAgeMs } = options;

@@ -6,10 +6,15 @@ import type { RemoteFlusher } from './flush/remote.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import type { ResolvedOptions } from './options.js';
 import type { Batch } from './read/batch.js';
-import type { ScanOptions, TapeBlocks, Verdict } from './read/reader.js';
+import type { ScanOptions, TapeBlocks } from './read/reader.js';
 import type { Fields, Schema, ValuesOf } from './schema.js';
+import type { CatalogBlock } from './segment/catalog.js';
 import type { Session } from './session.js';
 import { readCounters, type TapeStats } from './stats.js';
+import { mendBlock } from './storage/scrub/mend-block.js';
+import { type RepairOptions, type RepairResult, repairTapeOn } from './storage/scrub/repair-tape.js';
+import type { ScrubbedTape } from './storage/scrub/survey-copies.js';
+import { type Verdict, type VerifyOptions, verifyTape } from './storage/scrub/verify.js';
 
 /** A tape opened for writing. One process at a time has one. */
 export class Tape<F extends Fields> {
@@ -71,16 +76,61 @@ export class Tape<F extends Fields> {
     return this.#parts.flusher.flush();
   }
 
-  /** Sealed records by sequence, a batch of columns at a time. Call `flush()` first to see what was appended just now. */
+  /**
+   * Sealed records by sequence, a batch of columns at a time. Call `flush()` first to see what was appended just now. `repair`: a block
+   * of which a copy turns out to be bad is mended when the scan is done with it.
+   */
   scan<Name extends F[number]['name'] = F[number]['name']>(
     options: ScanOptions<Name> = {},
   ): AsyncGenerator<Batch<F, Name>> {
-    return this.#parts.blocks.scan(options);
+    return this.#parts.blocks.scan(options, options.repair ? (block) => this.#mend(block) : null);
   }
 
-  /** Reads and checks every copy of every block. */
-  verify(options: { onProgress?: (done: number, total: number) => void } = {}): Promise<Verdict> {
-    return this.#parts.blocks.verify(this.#parts.options.redundancy, options.onProgress);
+  async #mend(block: CatalogBlock): Promise<void> {
+    const { session, options } = this.#parts;
+    const { tapeId, catalog, flusherSetup } = session;
+    const { redundancy, segmentBytes, onWarning } = options;
+    try {
+      const tape = { ...this.#scrubbed, tapeId, epoch: flusherSetup.epoch, redundancy, segmentBytes };
+      for (const { message } of await mendBlock(runtime, tape, catalog, block)) onWarning(message);
+    } catch (error) {
+      onWarning(`block ${block.sequence} was not mended: ${(error as Error).message}`);
+    }
+  }
+
+  get #scrubbed(): ScrubbedTape {
+    const { survey, zstd } = this.#parts.session;
+    return {
+      files: runtime.files,
+      schema: this.schema,
+      zstd,
+      directories: survey.directories,
+      journal: survey.journal,
+    };
+  }
+
+  /** Reads and checks every copy of every block, while records may come in. */
+  verify(options: VerifyOptions = {}): Promise<Verdict> {
+    this.#checkOpen();
+    return verifyTape(this.#scrubbed, { redundancy: this.#parts.options.redundancy, ...options });
+  }
+
+  /**
+   * Restores all copies of every block and removes what is bad or too many, while records may come in. What the flusher has open is
+   * left as it is.
+   * @throws TapeError `LOCKED` where another repair is under way
+   */
+  repair(options: Pick<RepairOptions, 'dryRun' | 'onProgress' | 'signal'> = {}): Promise<RepairResult> {
+    this.#checkOpen();
+    const { session, options: own } = this.#parts;
+    const { directories: storage, journal } = session.survey;
+    return repairTapeOn(runtime, {
+      storage,
+      journal,
+      redundancy: own.redundancy,
+      segmentBytes: own.segmentBytes,
+      ...options,
+    });
   }
 
   stats(): TapeStats {

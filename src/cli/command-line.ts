@@ -8,6 +8,8 @@ export interface OptionSpec {
   name: string;
   /** What stands for its value in the help: `N`, `FILE`. */
   value?: string;
+  /** May be given more than once, and several values at once with commas between them. */
+  list?: boolean;
   help: string;
 }
 
@@ -24,6 +26,7 @@ export class CommandLine {
     this.#values = parseArgs(args, {
       string: [...names(true), '_'],
       boolean: [...names(false), 'help'],
+      collect: options.filter(({ list }) => list).map(({ name }) => name),
       alias: { h: 'help' },
       unknown: (argument, key) => {
         if (key === undefined) return true;
@@ -33,7 +36,7 @@ export class CommandLine {
     });
     this.operands = (this.#values._ as unknown[]).map(String);
     for (const name of names(true)) {
-      if (this.#values[name] === '') throw new UsageError(`--${name} needs a value`);
+      if ([this.#values[name]].flat().includes('')) throw new UsageError(`--${name} needs a value`);
     }
     if (unknown.length > 0) throw new UsageError(`unknown option ${unknown[0]}`);
   }
@@ -44,6 +47,13 @@ export class CommandLine {
 
   text(name: string): string | undefined {
     return this.#values[name] as string | undefined;
+  }
+
+  /** The values of a list; empty where it is not given. */
+  list(name: string): string[] {
+    const values = (this.#values[name] as string[]).flatMap((value) => value.split(','));
+    if (values.includes('')) throw new UsageError(`--${name} has an empty value`);
+    return values;
   }
 
   /** @throws UsageError unless it is a whole number from `low` to `high` */

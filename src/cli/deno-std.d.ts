@@ -4,6 +4,7 @@ declare module 'deno-std/cli/parse_args.js' {
   export interface ParseOptions {
     string?: string[];
     boolean?: string[];
+    collect?: string[];
     alias?: Record<string, string>;
     unknown?: (argument: string, key?: string, value?: unknown) => unknown;
   }

@@ -15,6 +15,14 @@ const commands: Record<string, Command> = {
     summary: 'record a simulated or captured feed, read it back, verify every copy, report',
     load: () => import('./demo.js'),
   },
+  verify: {
+    summary: 'read and check every copy of every block of a tape',
+    load: () => import('./verify.js'),
+  },
+  repair: {
+    summary: 'restore all copies of every block from good ones',
+    load: () => import('./repair.js'),
+  },
 };
 
 const usage = `Usage: ticktape COMMAND [OPTION...]

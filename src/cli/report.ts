@@ -1,10 +1,7 @@
 import path from 'node:path';
-import { format as formatBytes } from 'deno-std/fmt/bytes.js';
 import { bold, cyan, dim, green, red } from 'deno-std/fmt/colors.js';
 import type { DemoResult } from './demo-result.js';
-
-const LABEL_COLUMNS = 15;
-const VALUE_COLUMNS = 27;
+import { bytes, count, mark, row, seconds } from './rows.js';
 
 /** The result of the demo, for people. */
 export function report(result: DemoResult): string {
@@ -59,20 +56,6 @@ export function report(result: DemoResult): string {
     '',
   ].join('\n');
 }
-
-function row(label: string, value: string, remark = '', paint = (text: string) => text): string {
-  // Padded before it is painted: escape sequences have a length, but no width.
-  const painted = paint(remark === '' ? value : value.padEnd(VALUE_COLUMNS));
-  return `  ${dim(label.padEnd(LABEL_COLUMNS))}${painted}${remark === '' ? '' : dim(remark)}`;
-}
-
-const mark = (good: boolean, text: string) => `${good ? '✔' : '✘'} ${text}`;
-
-const bytes = (value: number) => formatBytes(value);
-
-const count = (value: number) => Math.round(value).toLocaleString('en');
-
-const seconds = (value: number) => `${value.toFixed(2)} s`;
 
 const counts = (of: object) =>
   Object.entries(of)

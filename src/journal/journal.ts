@@ -38,6 +38,9 @@ export function listLanes(files: Files, journal: string): string[] {
     .map((name) => path.join(journal, name));
 }
 
+/** Of the session that made the lane. */
+export const laneEpoch = (file: string): number => Number(LANE_NAME.exec(path.basename(file))![1]);
+
 /** The symbols of a tape: how many its file holds and has room for; null where there is no file. */
 export function readSymbols(files: Files, journal: string, tapeId: Uint8Array) {
   const file = path.join(journal, SYMBOLS_FILE);

@@ -102,20 +102,17 @@ export interface RecoveryPlan {
   /** Without a footer; those without a header too. */
   openSegments: CatalogSegment[];
   report: RecoveryReport;
+  decoder: BlockDecoder;
 }
 
 /**
  * Looks at lanes and segments. Copies of blocks that are not whole don't enter the catalog.
  * @throws TapeError of the files that are not what they should be
  */
-export function planRecovery({
-  runtime: { files },
-  schema,
-  tapeId,
-  journal,
-  catalog,
-  zstd,
-}: RecoveryInput): RecoveryPlan {
+export function planRecovery(
+  { runtime: { files }, schema, tapeId, journal, catalog, zstd }: RecoveryInput,
+  decoder = new BlockDecoder(schema, zstd),
+): RecoveryPlan {
   const report = {
     lanes: 0,
     records: 0,
@@ -141,7 +138,6 @@ export function planRecovery({
   });
   report.lanes = lanes.length;
 
-  const decoder = new BlockDecoder(schema, zstd);
   catalog.refresh(tapeId, (file, entry) => {
     const whole = isWhole(files, decoder, file, entry);
     if (!whole) report.tornCopies++;
@@ -149,7 +145,7 @@ export function planRecovery({
   });
   const openSegments = [...catalog.segments.values()].filter(({ sealed }) => !sealed);
   report.openBlocks = blocksOf(catalog, openSegments).length;
-  return { lanes, openSegments, report };
+  return { lanes, openSegments, report, decoder };
 }
 
 function isWhole(files: Files, decoder: BlockDecoder, file: string, entry: BlockEntry): boolean {
@@ -173,13 +169,12 @@ function blocksOf(catalog: Catalog, segments: readonly CatalogSegment[]): Catalo
  */
 export async function recover(
   input: RecoveryInput,
-  { lanes, openSegments, report }: RecoveryPlan,
+  { lanes, openSegments, report, decoder }: RecoveryPlan,
   replicator: Replicator,
   epoch: number,
 ): Promise<RecoveryReport> {
-  const { runtime, schema, catalog, journal, zstd, options } = input;
+  const { runtime, catalog, journal, options } = input;
   const { files } = runtime;
-  const decoder = new BlockDecoder(schema, zstd);
   for (const block of blocksOf(catalog, openSegments)) {
     const holders = holdersOf(block);
     if (holders.size >= options.redundancy) continue;

@@ -17,7 +17,15 @@ export interface ScanOptions<Name extends string = string> extends ScanRange {
   symbols?: readonly string[];
   /** Only these columns are read and decoded. */
   columns?: readonly Name[];
+  /**
+   * A block of which a copy turns out to be bad is mended when the scan is done with it. Only by the tape that is open for writing;
+   * what can't be mended is a warning.
+   */
+  repair?: boolean;
 }
+
+/** Restores the copies of a block. It reports what goes wrong itself. */
+export type Mend = (block: CatalogBlock) => Promise<void>;
 
 /** A copy of a block that can't be read. */
 export interface Damage {
@@ -27,22 +35,11 @@ export interface Damage {
   reason: string;
 }
 
-/** What `verify` found. */
-export interface Verdict {
-  blocks: number;
-  /** Copies that are good. */
-  copies: number;
-  damaged: Damage[];
-  /** Runs of sequences from..to that no storage node has, but for those given up with a lost one. */
-  missing: { from: bigint; to: bigint }[];
-  /** Blocks with good copies on fewer storage nodes than `redundancy`. */
-  underReplicated: number;
-  /** Segments of which more than blocks is damaged: what can be found in them is read. */
-  damagedSegments: { path: string; reason: string }[];
-}
-
 /** How many segment files a reader keeps open. */
 const OPEN_FILES = 32;
+
+/** While sequences are missing, as another look may find them. */
+const MOST_LOOKS = 4;
 
 /**
  * Bytes of all windows together, and of one at most: a segment of the default size, so that pages that were brought in once are there
@@ -88,8 +85,10 @@ export class TapeBlocks<F extends Fields> {
   /** All blocks there are now, none missing between them. @throws TapeError `BLOCK_MISSING` */
   #blocks(): readonly CatalogBlock[] {
     this.#catalog.refresh(this.#tapeId);
-    // A later block may have been found on one storage node after an earlier one had been written to another that was read before.
-    if (this.#catalog.gaps().length > 0) this.#catalog.refresh(this.#tapeId);
+    // Twice: a repair may have moved a block to a storage node that had been read from one that was not yet. And a later block may
+    // have been found on one storage node after an earlier one had been written to another that was read before.
+    for (let i = 0; i === 0 || (i < MOST_LOOKS && this.#catalog.gaps().length > 0); i++)
+      this.#catalog.refresh(this.#tapeId);
     const gap = this.#catalog.gaps()[0];
     if (gap !== undefined) {
       throw new TapeError(
@@ -103,7 +102,10 @@ export class TapeBlocks<F extends Fields> {
   }
 
   /** @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED` */
-  async *scan<Name extends F[number]['name']>(options: ScanOptions<Name>): AsyncGenerator<Batch<F, Name>> {
+  async *scan<Name extends F[number]['name']>(
+    options: ScanOptions<Name>,
+    mend: Mend | null = null,
+  ): AsyncGenerator<Batch<F, Name>> {
     const fields = this.#fields(options.columns);
     const { table } = this.#schema;
     const time = table[0];
@@ -112,7 +114,7 @@ export class TapeBlocks<F extends Fields> {
       throw new TapeError('BAD_OPTION', `option symbols: schema ${this.#schema.name} has no symbol field`);
     }
     for (const block of planBlocks(this.#blocks(), options)) {
-      const batch = this.#read(block, (header) => {
+      const { result: batch, damaged } = this.#read(block, (header) => {
         let symbols: { ids: Uint32Array; present: Uint8Array | null; wanted: Set<number> } | null = null;
         if (options.symbols !== undefined) {
           const names = new Set(options.symbols);
@@ -135,7 +137,11 @@ export class TapeBlocks<F extends Fields> {
         ) as ColumnsOf<F, Name>;
         return new Batch<F, Name>(rows?.length ?? header.count, columns, header.sequence, rows);
       });
-      if (batch !== null) yield batch;
+      try {
+        if (batch !== null) yield batch;
+      } finally {
+        if (damaged) await mend?.(block);
+      }
     }
   }
 
@@ -154,16 +160,31 @@ export class TapeBlocks<F extends Fields> {
     });
   }
 
-  /** What `use` makes of the block, from the first of its copies that is good for it. @throws TapeError `BLOCK_DAMAGED` */
-  #read<T>(block: CatalogBlock, use: (header: BlockHeader) => T): T {
-    for (const copy of block.copies) {
-      const result = this.#tryCopy(block, copy, use);
-      if (!(result instanceof DamagedBlock)) return result as T;
+  /**
+   * What `use` makes of the block, from the first of its copies that is good for it, and whether one before that was not.
+   * @throws TapeError `BLOCK_DAMAGED`
+   */
+  #read<T>(block: CatalogBlock, use: (header: BlockHeader) => T): { result: T; damaged: boolean } {
+    const tried = new Set<string>();
+    let { copies } = block;
+    for (let look = 0; look < 2; look++) {
+      for (const copy of copies) {
+        const place = `${copy.offset} ${copy.path}`;
+        if (tried.has(place)) continue;
+        const result = this.#tryCopy(block, copy, use);
+        if (!(result instanceof DamagedBlock)) return { result: result as T, damaged: tried.size > 0 };
+        tried.add(place);
+      }
+      // They may have moved: a repair was at it.
+      this.#catalog.refresh(this.#tapeId);
+      copies = this.#catalog.find(block.sequence)?.copies ?? [];
     }
-    const tried = this.damage.filter((damage) => damage.block === block.sequence);
+    const reasons = this.damage
+      .filter((damage) => damage.block === block.sequence)
+      .map(({ path, offset, reason }) => `${path} at ${offset}: ${reason}`);
     throw new TapeError(
       'BLOCK_DAMAGED',
-      `block ${block.sequence}: no good copy: ${tried.map(({ path, offset, reason }) => `${path} at ${offset}: ${reason}`).join('; ')}`,
+      `block ${block.sequence}: no good copy: ${reasons.length > 0 ? reasons.join('; ') : 'their files are gone'}`,
       { block: block.sequence, path: block.copies[0]?.path },
     );
   }
@@ -176,7 +197,8 @@ export class TapeBlocks<F extends Fields> {
       const unreadable = error instanceof TapeError || (error as NodeJS.ErrnoException).syscall !== undefined;
       if (!(error instanceof DamagedBlock) && !unreadable) throw error;
       const { message } = error as Error;
-      const known = this.damage.some(({ path, offset }) => path === copy.path && offset === copy.offset);
+      const gone = error instanceof TapeError && error.code === 'NOT_FOUND';
+      const known = gone || this.damage.some(({ path, offset }) => path === copy.path && offset === copy.offset);
       if (!known) this.damage.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: message });
       return error instanceof DamagedBlock ? error : new DamagedBlock(message, { cause: error });
     }
@@ -192,40 +214,6 @@ export class TapeBlocks<F extends Fields> {
     }
     this.#segments.set(path, reader);
     return reader;
-  }
-
-  /** Checks every copy of every block: header, checksums of all chunks, and that every column decodes. */
-  async verify(redundancy: number, onProgress?: (done: number, total: number) => void): Promise<Verdict> {
-    this.#catalog.refresh(this.#tapeId);
-    const { blocks } = this.#catalog;
-    const verdict: Verdict = {
-      blocks: blocks.length,
-      copies: 0,
-      damaged: [],
-      missing: this.#catalog.gaps(),
-      underReplicated: 0,
-      damagedSegments: this.#catalog.damaged.map(({ path, reason }) => ({ path, reason })),
-    };
-    for (const [done, block] of blocks.entries()) {
-      const holders = new Set<number>();
-      for (const copy of block.copies) {
-        const result = this.#tryCopy(block, copy, (header) => {
-          this.#decoder.verify(header);
-          for (const field of this.#schema.table) this.#decoder.column(header, field);
-        });
-        if (result instanceof DamagedBlock) {
-          verdict.damaged.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: result.message });
-        } else {
-          verdict.copies++;
-          holders.add(copy.storage);
-        }
-      }
-      if (holders.size < redundancy) verdict.underReplicated++;
-      onProgress?.(done + 1, blocks.length);
-      // Long work leaves the thread to others now and then.
-      if (done % 64 === 63) await new Promise((resolve) => setTimeout(resolve, 0));
-    }
-    return verdict;
   }
 
   #closeOldest(): void {

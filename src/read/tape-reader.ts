@@ -1,30 +1,38 @@
+import { TapeError } from '../errors.js';
 import type { Fields, Schema } from '../schema.js';
+import type { ScrubbedTape } from '../storage/scrub/survey-copies.js';
+import { type Verdict, type VerifyOptions, verifyTape } from '../storage/scrub/verify.js';
 import type { Batch } from './batch.js';
-import type { Damage, ScanOptions, TapeBlocks, Verdict } from './reader.js';
+import type { Damage, ScanOptions, TapeBlocks } from './reader.js';
 
 /** A tape opened for reading, in any process, also while another writes it. */
 export class TapeReader<F extends Fields> {
   readonly schema: Schema<F>;
   readonly #blocks: TapeBlocks<F>;
+  readonly #scrubbed: ScrubbedTape;
 
-  constructor(schema: Schema<F>, blocks: TapeBlocks<F>) {
+  constructor(schema: Schema<F>, blocks: TapeBlocks<F>, scrubbed: ScrubbedTape) {
     this.schema = schema;
     this.#blocks = blocks;
+    this.#scrubbed = scrubbed;
   }
 
   /**
    * Sealed records by sequence, a batch of columns at a time.
-   * @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED`
+   * @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED`; `READ_ONLY` where it is asked to repair
    */
   scan<Name extends F[number]['name'] = F[number]['name']>(
     options: ScanOptions<Name> = {},
   ): AsyncGenerator<Batch<F, Name>> {
+    if (options.repair) {
+      throw new TapeError('READ_ONLY', 'option repair: this tape is only read: open it for writing, or use repairTape');
+    }
     return this.#blocks.scan(options);
   }
 
-  /** Reads and checks every copy of every block. `redundancy`: how many copies a block should have. */
-  verify(options: { redundancy?: number; onProgress?: (done: number, total: number) => void } = {}): Promise<Verdict> {
-    return this.#blocks.verify(options.redundancy ?? 1, options.onProgress);
+  /** Reads and checks every copy of every block, also while a writer is at work. */
+  verify(options: VerifyOptions = {}): Promise<Verdict> {
+    return verifyTape(this.#scrubbed, options);
   }
 
   /** Copies of blocks that could not be read so far. */

@@ -46,6 +46,8 @@ export class Catalog {
   readonly segments = new Map<string, CatalogSegment>();
   readonly #files: Files;
   readonly #bySequence = new Map<bigint, CatalogBlock>();
+  /** Blocks that lost their last copy in the refresh that is under way. */
+  readonly #empty = new Set<CatalogBlock>();
   #sorted: CatalogBlock[] | null = [];
 
   constructor(files: Files, directories: readonly string[], skipped: readonly Range[] = []) {
@@ -66,6 +68,11 @@ export class Catalog {
       }
     }
     return this.#sorted;
+  }
+
+  /** The block whose first sequence it is. */
+  find(sequence: bigint): CatalogBlock | undefined {
+    return this.#bySequence.get(sequence);
   }
 
   /** Segments that are not as they were written, as of the last refresh. */
@@ -102,23 +109,28 @@ export class Catalog {
    * @throws TapeError `BAD_VERSION`, `FOREIGN`, `CONFLICT`, and `IO`, `NOT_WRITABLE` for a directory that can't be listed
    */
   refresh(tapeId: Uint8Array | null, isWhole: IsWhole | null = null): void {
-    const seen = new Set<string>();
+    const listed = new Map<string, number>();
     this.directories.forEach((directory, storage) => {
-      for (const name of listSegments(this.#files, directory)) {
-        const file = path.join(directory, name);
-        const known = this.segments.get(file) ?? null;
-        try {
-          if (!known?.sealed) {
-            this.#enter(readContents(this.#files, { path: file, storage }, known, tapeId, isWhole), known);
-          }
-          seen.add(file);
-        } catch (error) {
-          // Between listing and opening it the writer may drop a segment.
-          if (!(error instanceof TapeError && error.code === 'NOT_FOUND')) throw error;
-        }
-      }
+      for (const name of listSegments(this.#files, directory)) listed.set(path.join(directory, name), storage);
     });
-    for (const [file, segment] of this.segments) if (!seen.has(file)) this.#forget(segment);
+    try {
+      for (const [file, segment] of this.segments) if (!listed.has(file)) this.#forget(segment);
+      for (const [file, storage] of listed) this.#readSegment(file, storage, tapeId, isWhole);
+    } finally {
+      this.#dropEmpty();
+    }
+  }
+
+  #readSegment(file: string, storage: number, tapeId: Uint8Array | null, isWhole: IsWhole | null): void {
+    const known = this.segments.get(file) ?? null;
+    if (known?.sealed) return;
+    try {
+      this.#enter(readContents(this.#files, { path: file, storage }, known, tapeId, isWhole), known);
+    } catch (error) {
+      if (!(error instanceof TapeError && error.code === 'NOT_FOUND')) throw error;
+      // Between listing and opening it the writer may drop a segment.
+      if (known !== null) this.#forget(known);
+    }
   }
 
   /** Puts what was found in a segment in the place of what was known of it. */
@@ -144,7 +156,8 @@ export class Catalog {
   #add({ storage, path: file }: CatalogSegment, entry: BlockEntry): void {
     const copy = { storage, path: file, offset: entry.offset };
     const known = this.#bySequence.get(entry.sequence);
-    if (known === undefined) {
+    const isNew = known === undefined || (known.copies.length === 0 && known.headerChecksum !== entry.headerChecksum);
+    if (isNew) {
       const { offset: _, ...block } = entry;
       this.#bySequence.set(entry.sequence, { ...block, copies: [copy] });
       this.#sorted = null;
@@ -163,10 +176,17 @@ export class Catalog {
     const block = this.#bySequence.get(entry.sequence);
     if (block === undefined) return;
     block.copies = block.copies.filter(({ path: file, offset }) => file !== segment.path || offset !== entry.offset);
-    if (block.copies.length === 0) {
-      this.#bySequence.delete(entry.sequence);
+    if (block.copies.length === 0) this.#empty.add(block);
+  }
+
+  /** Not before all is read: a block whose copies move to other files stays what it is for a scan that is under way. */
+  #dropEmpty(): void {
+    for (const block of this.#empty) {
+      if (block.copies.length > 0 || this.#bySequence.get(block.sequence) !== block) continue;
+      this.#bySequence.delete(block.sequence);
       this.#sorted = null;
     }
+    this.#empty.clear();
   }
 }
 

@@ -8,7 +8,7 @@
 import { TapeError } from '../errors.js';
 import type { Files } from '../files.js';
 import { type BlockEntry, FOOTER_MAGIC, TRAILER_BYTES } from './footer.js';
-import type { SegmentHeader } from './header.js';
+import { SEGMENT_PAGE, type SegmentHeader } from './header.js';
 import { entryOf, isSameId, type SegmentReader, withSegment } from './reader.js';
 
 /** A segment as the catalog knows it. */
@@ -55,7 +55,7 @@ export function readContents(
   };
   try {
     withSegment(files, path, (reader) => {
-      const header = reader.header();
+      const header = attempt(() => reader.header());
       if (typeof header === 'string') segment.damage = header;
       else {
         if (tapeId !== null && !isSameId(header.tapeId, tapeId)) {
@@ -64,8 +64,9 @@ export function readContents(
         segment.header = header;
         segment.epoch = header.epoch;
       }
-      const footer = reader.footer();
-      if (footer === null) walkBlocks(reader, segment, known, tapeId, isWhole);
+      const footer = attempt(() => reader.footer());
+      if (typeof footer === 'string') segment.damage ??= footer;
+      if (footer === null || typeof footer === 'string') walkBlocks(reader, segment, known, tapeId, isWhole);
       else {
         segment.sealed = true;
         segment.end = footer.offset;
@@ -74,11 +75,25 @@ export function readContents(
       }
     });
   } catch (error) {
-    if (!(error instanceof TapeError) || ['NOT_FOUND', 'FOREIGN', 'BAD_VERSION'].includes(error.code)) throw error;
+    if (!isOfDisk(error)) throw error;
     // What was found before may be there again when the disk answers.
     return { ...(known ?? segment), header: null, sealed: false, damage: error.message };
   }
   return segment;
+}
+
+/** Whether the file could not be read. */
+const isOfDisk = (error: unknown): error is TapeError =>
+  error instanceof TapeError && !['NOT_FOUND', 'FOREIGN', 'BAD_VERSION'].includes(error.code);
+
+/** What `read` gives, or why the file could not be read there. */
+function attempt<T>(read: () => T): T | string {
+  try {
+    return read();
+  } catch (error) {
+    if (isOfDisk(error)) return error.message;
+    throw error;
+  }
 }
 
 /** Of a sealed segment without a header: whose are its blocks? */
@@ -106,7 +121,7 @@ function walkBlocks(
   const goesOn = header !== null && known !== null && known.damage === null && !known.sealed;
   const entries = goesOn ? [...known.entries] : [];
   segment.entries = entries;
-  segment.end = goesOn ? known.end : (header?.headerBytes ?? 0);
+  segment.end = goesOn ? known.end : (header?.headerBytes ?? SEGMENT_PAGE);
   const damaged = (reason: string) => {
     segment.damage ??= reason;
   };

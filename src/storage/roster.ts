@@ -28,6 +28,8 @@ export interface Roster {
   unclosedFrom: bigint | null;
   /** What was missing when storage nodes were given up: not missed any more, and not given again. */
   skipped: readonly Range[];
+  /** On how many storage nodes the session keeps each block; null in a list from before that was told. */
+  redundancy: number | null;
 }
 
 /**
@@ -129,8 +131,9 @@ export function parseRoster(value: unknown, file: string): Roster | null {
     if (typeof found !== 'string' || !/^\d{1,20}$/.test(found) || BigInt(found) >= 2n ** 64n) return refuse(name);
     return BigInt(found);
   };
-  const { epoch } = of;
+  const { epoch, redundancy = null } = of;
   if (!isEpoch(epoch)) return refuse('epoch');
+  if (redundancy !== null && !(Number.isInteger(redundancy) && (redundancy as number) > 0)) return refuse('redundancy');
   return {
     epoch,
     storageNodes: nodes('storageNodes'),
@@ -141,6 +144,7 @@ export function parseRoster(value: unknown, file: string): Roster | null {
       const [from, to] = Array.isArray(range) ? range.map((end) => sequence(end, 'skipped')) : [];
       return from < to ? { from, to } : refuse('skipped');
     }),
+    redundancy: redundancy as number | null,
   };
 }
 

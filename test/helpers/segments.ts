@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { decimal, defineSchema, type Schema, symbol, text, timestamp } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
+import type { Files } from '../../dist/src/files.js';
 import { planRecovery } from '../../dist/src/journal/recovery.js';
 import { resolveOptions } from '../../dist/src/options.js';
 import { Catalog, segmentName } from '../../dist/src/segment/catalog.js';
@@ -44,10 +45,21 @@ export function writeSegment(
 ): number[] {
   const { seal, number = 1 } = options;
   const header = { tapeId: TAPE_ID, storageNode: 0, number, createdNs: 5n, epoch: EPOCH, schema };
+  return writeSegmentInto(files, file, header, of, seal);
+}
+
+/** The same anywhere. */
+export function writeSegmentInto(
+  into: Files,
+  file: string,
+  header: Parameters<typeof encodeSegmentHeader>[0],
+  of: readonly Block[],
+  seal: boolean,
+): number[] {
   const start = encodeSegmentHeader(header);
   const entries: BlockEntry[] = [];
   let end = start.length;
-  const handle = files.open(file, 'make');
+  const handle = into.open(file, 'make');
   handle.write(start, 0);
   for (const { header: blockHeader, bytes: blockBytes } of of) {
     handle.write(blockBytes, end);
@@ -55,7 +67,7 @@ export function writeSegment(
     end += blockBytes.length;
   }
   handle.close();
-  if (seal) sealSegmentFile(files, file, entries, end);
+  if (seal) sealSegmentFile(into, file, entries, end);
   return entries.map(({ offset }) => offset);
 }
 
