@@ -1,5 +1,3 @@
-import type { Dice } from './dice.js';
-
 /**
  * On Bun, memories of the code under test are used again by the next seed: making one takes it two milliseconds, where others need a
  * hundredth of one. They are as good as new: all zeros.
@@ -36,22 +34,5 @@ export async function withMemories<T>(use: () => Promise<T>): Promise<T> {
       if (pool === undefined) free.set(pages, [memory]);
       else pool.push(memory);
     }
-  }
-}
-
-/** While `use` is at it, ids of tapes and storage nodes come from the dice. */
-export async function withChance<T>(dice: Dice, use: () => Promise<T>): Promise<T> {
-  const { crypto } = globalThis;
-  const own = Object.getOwnPropertyDescriptor(crypto, 'getRandomValues');
-  const getRandomValues = (bytes: Uint8Array) => {
-    for (let i = 0; i < bytes.length; i++) bytes[i] = dice.below(256);
-    return bytes;
-  };
-  Object.defineProperty(crypto, 'getRandomValues', { value: getRandomValues, configurable: true, writable: true });
-  try {
-    return await use();
-  } finally {
-    if (own === undefined) Reflect.deleteProperty(crypto, 'getRandomValues');
-    else Object.defineProperty(crypto, 'getRandomValues', own);
   }
 }

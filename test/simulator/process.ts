@@ -282,6 +282,11 @@ class SimulatedFiles implements Files {
     }
   }
 
+  freeBytes(directory: string): number {
+    if (this.#process.dead) throw new ProcessDied();
+    return this.#process.world.storage.diskOf(directory).trouble.full ? 0 : 2 ** 40;
+  }
+
   checkWritable(directory: string): void {
     try {
       this.#process.operate('stat', directory);

@@ -1,12 +1,14 @@
 import { TapeError } from '../../dist/src/errors.js';
-import type { TapeBlocks, Verdict } from '../../dist/src/read/reader.js';
+import { repairTapeOn } from '../../dist/src/storage/scrub/repair-tape.js';
+import type { Verdict } from '../../dist/src/storage/scrub/verify.js';
+import { withChance } from './chance.js';
 import { type DamageDone, damageStorage } from './damage.js';
 import { Dice } from './dice.js';
-import { withChance, withMemories } from './memories.js';
+import { withMemories } from './memories.js';
 import { Model, type Producer } from './model.js';
 import { type Plan, planOf } from './plan.js';
 import { ProcessDied, SimulatedProcess } from './process.js';
-import { contentOf, type Records } from './records.js';
+import { contentOf } from './records.js';
 import { Hang } from './scheduler.js';
 import { Disk } from './storage.js';
 import { World } from './world.js';
@@ -26,8 +28,11 @@ export interface Outcome {
 /** Recoveries that are killed before one is let through. */
 const MOST_KILLED_OPENS = 3;
 
+const MOST_REPAIRS = 20;
 /** Steps that a close may take before all disks are well. */
 const PATIENT_STEPS = 1000;
+
+type Reader = NonNullable<Awaited<ReturnType<typeof openReader>>>;
 
 interface LiveProducer {
   producer: Producer;
@@ -69,7 +74,7 @@ export class Scenario {
   }
 
   run(): Promise<Outcome> {
-    return withMemories(() => withChance(new Dice(this.#seed, 4), () => this.#run()));
+    return withMemories(() => withChance(new Dice(this.#seed, 4), this.#world.scheduler, () => this.#run()));
   }
 
   async #run(): Promise<Outcome> {
@@ -108,6 +113,10 @@ export class Scenario {
     if (this.#dice.chance(0.3 * faults.damage)) this.#damage();
     await this.#open(true);
     if (this.#dice.chance(0.3 * faults.damage)) this.#damage();
+    if (this.#dice.chance(0.2)) {
+      await this.#repair(true);
+      if (!this.#writer!.process.dead) await this.#check('beside a writer');
+    }
     const dice = this.#dice;
     const ends = dice.unit();
     const violent = ends < 0.8 * Math.max(faults.deaths, faults.powerCuts);
@@ -411,18 +420,18 @@ export class Scenario {
 
   // ---- reading and checking ----
 
-  async #reader<T>(when: string, use: (blocks: TapeBlocks<Records>) => Promise<T>): Promise<T | undefined> {
+  async #reader<T>(when: string, use: (reader: Reader) => Promise<T>): Promise<T | undefined> {
     const process = this.#process('reader');
     const { errors } = this.#world;
     try {
       return await this.#world.scheduler.until(
         (async () => {
-          const blocks = await openReader(process, this.#plan.options);
-          if (blocks === null) throw new TapeError('NOT_FOUND', 'no tape there');
+          const reader = await openReader(process, this.#plan.options);
+          if (reader === null) throw new TapeError('NOT_FOUND', 'no tape there');
           try {
-            return await use(blocks);
+            return await use(reader);
           } finally {
-            blocks.close();
+            reader.blocks.close();
           }
         })(),
         when,
@@ -439,16 +448,16 @@ export class Scenario {
   async #read(when: string): Promise<void> {
     this.#world.trace('read', when);
     const { errors } = this.#world;
-    const found = await this.#reader(`reading ${when}`, (blocks) => this.#model.read(blocks.scan({})));
+    const found = await this.#reader(`reading ${when}`, ({ blocks }) => this.#model.read(blocks.scan({})));
     // What is on a disk that is away is not seen.
     if (found !== undefined && this.#world.errors === errors) this.#model.checkLive(found, when);
   }
 
   async #check(when: string): Promise<void> {
     this.#world.trace('check', when);
-    const checked = await this.#reader(`checking ${when}`, async (blocks) => ({
+    const checked = await this.#reader(`checking ${when}`, async ({ blocks, verify }) => ({
       found: await this.#model.read(blocks.scan({})),
-      verdict: await blocks.verify(this.#plan.options.redundancy),
+      verdict: await verify(),
     }));
     if (checked === undefined) throw new Stop();
     this.#model.checkRecovered(checked.found, when);
@@ -465,7 +474,8 @@ export class Scenario {
     }
     for (const { from, to } of missing) this.#model.violation(`${when}: sequences ${from} to ${to} are missing`);
     const { degraded } = this.#plan.options;
-    const explained = storageNodes.size > 0 || this.#wasCut || (degraded === 'continue' && this.#world.errors > 0);
+    const mayBeThin = this.#wasCut || (degraded === 'continue' && this.#world.errors > 0);
+    const explained = storageNodes.size > 0 || (mayBeThin && when !== 'after repair');
     this.#thin = underReplicated > 0;
     if (underReplicated > 0 && !explained) {
       this.#model.violation(`${when}: ${underReplicated} blocks have too few copies`);
@@ -543,13 +553,71 @@ export class Scenario {
     damageStorage(this.#world, this.#damaged, options, this.#dice);
   }
 
+  /** By a process of its own, which may die at it, again and again. Answers whether all blocks have their copies then. */
+  async #repair(mayDie: boolean): Promise<boolean> {
+    const { options, faults } = this.#plan;
+    const dice = this.#dice;
+    const { scheduler } = this.#world;
+    const process = this.#process('repair');
+    if (mayDie && dice.chance(0.4)) {
+      // The machine goes only with nobody else on it.
+      const kind = this.#writer === null && dice.chance(faults.powerCuts) ? 'power cut' : 'death';
+      process.fate = { kind, operation: dice.between(1, dice.pick([30, 150])) };
+    }
+    const { errors } = this.#world;
+    const { storage, journal, redundancy } = options;
+    this.#world.trace('repair', process.label);
+    try {
+      const { stillUnderReplicated, left, lost, troubles, missing } = await scheduler.until(
+        repairTapeOn(process, { storage, journal, redundancy }),
+        'repair',
+      );
+      this.#world.trace('repaired', stillUnderReplicated, left, lost, troubles.length);
+      if (this.#world.errors > errors) return false;
+      for (const { message } of troubles) this.#model.violation(`repair: ${message}`);
+      if (lost > 0) this.#model.violation(`repair: ${lost} blocks are lost`);
+      for (const { from, to } of missing) this.#model.violation(`repair: sequences ${from} to ${to} are missing`);
+      const isWhole = stillUnderReplicated === 0 && left === 0;
+      if (isWhole) this.#whole();
+      return isWhole;
+    } catch (error) {
+      if (process.dead) {
+        this.#world.count('repair killed');
+        if (process.fate?.kind === 'power cut') this.#cut();
+        return false;
+      }
+      this.#judge(error, 'repair', [], errors);
+      return false;
+    } finally {
+      this.#world.end(process, 'exit');
+    }
+  }
+
+  /** Every block is on R storage nodes: they may be damaged anew. */
+  #whole(): void {
+    this.#damaged.storageNodes.clear();
+    this.#damaged.places.length = 0;
+    this.#thin = false;
+  }
+
+  /** Everything is well again, and must be so. */
   async #end(): Promise<void> {
     this.#world.trace('end');
     this.#heal();
     await this.#open(false);
     await this.#close();
     await this.#over();
+    while (!(await this.#repair(this.#dice.chance(0.5)))) {
+      this.#heal();
+      if (++this.#repairs > MOST_REPAIRS) this.#stop('repairs do not restore all copies');
+    }
+    this.#wasCut = false;
+    this.#errorsBefore = this.#world.errors;
+    await this.#check('after repair');
   }
+
+  #repairs = 0;
+
 }
 
 /** The seed is over. */

@@ -14,6 +14,7 @@ import type { ResolvedOptions } from '../../dist/src/options.js';
 import { TapeBlocks } from '../../dist/src/read/reader.js';
 import { Catalog } from '../../dist/src/segment/catalog.js';
 import { beginSession, type Session } from '../../dist/src/session.js';
+import { type Verdict, verifyTape } from '../../dist/src/storage/scrub/verify.js';
 import { survey } from '../../dist/src/storage/survey.js';
 import type { Dice } from './dice.js';
 import type { SimulatedProcess } from './process.js';
@@ -161,11 +162,18 @@ export class Writer {
 }
 
 /** The tape as another process reads it; null where there is none to be seen. */
-export async function openReader(process: SimulatedProcess, options: ResolvedOptions): Promise<TapeBlocks<Records> | null> {
+export async function openReader(
+  process: SimulatedProcess,
+  options: ResolvedOptions,
+): Promise<{ blocks: TapeBlocks<Records>; verify: () => Promise<Verdict> } | null> {
   const { files } = process;
-  const found = survey(files, options.storage, options.journal);
-  if (found.tapeId === null) return null;
-  const catalog = new Catalog(files, found.directories, found.roster?.skipped);
-  catalog.refresh(found.tapeId);
-  return new TapeBlocks(files, schema, found.tapeId, catalog, await process.zstd(), null);
+  const { directories, journal, tapeId, roster } = survey(files, options.storage, options.journal);
+  if (tapeId === null) return null;
+  const catalog = new Catalog(files, directories, roster?.skipped);
+  catalog.refresh(tapeId);
+  const zstd = await process.zstd();
+  return {
+    blocks: new TapeBlocks(files, schema, tapeId, catalog, zstd, null),
+    verify: () => verifyTape({ files, schema, zstd, directories, journal }, { redundancy: options.redundancy }),
+  };
 }
