@@ -34,7 +34,7 @@ function faultsOf(dice: Dice, mayDamage: (powerCuts: boolean) => boolean): Plan[
     deaths,
     powerCuts,
     troubles: rate(),
-    damage: mayDamage(powerCuts > 0) ? rate() : 0,
+    damage: mayDamage(powerCuts > 0) ? dice.pick([0, 0.5, 1]) : 0,
     clockJumps: dice.chance(0.2) ? 1 : 0,
   };
 }

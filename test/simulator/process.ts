@@ -103,7 +103,7 @@ export class SimulatedProcess implements Runtime {
     return {
       sync: () => {
         this.operate('msync', file);
-        this.world.sync(inode);
+        this.world.sync(file, inode);
       },
       unmap: () => {
         if (this.dead || inode.window?.bytes !== bytes) return;
@@ -264,7 +264,7 @@ class SimulatedFiles implements Files {
   syncDirectory(directory: string): void {
     try {
       this.#process.operate('fsync directory', directory);
-      this.#process.world.syncDirectory(directory);
+      this.#process.world.storage.syncDirectory(directory);
     } catch (cause) {
       throw cause instanceof ProcessDied ? cause : ioError(cause, directory, 'sync it');
     }
@@ -276,7 +276,7 @@ class SimulatedFiles implements Files {
       this.#process.operate('fsync directory later', directory);
       await new Promise<void>((resolve) => world.later(directory, resolve));
       this.#process.operate('fsynced directory', directory);
-      world.syncDirectory(directory);
+      world.storage.syncDirectory(directory);
     } catch (cause) {
       throw cause instanceof ProcessDied ? cause : ioError(cause, directory, 'sync it');
     }
@@ -398,7 +398,7 @@ class SimulatedFile implements OpenFile {
 
   sync(): void {
     this.#operate('fsync');
-    this.#process.world.sync(this.#inode);
+    this.#process.world.sync(this.#path, this.#inode);
   }
 
   syncAsync(): Promise<void> {
@@ -414,7 +414,7 @@ class SimulatedFile implements OpenFile {
         if (this.#process.dead) return;
         try {
           this.#process.operate('fsynced', this.#path);
-          world.sync(this.#inode, mark);
+          world.sync(this.#path, this.#inode, mark);
           resolve();
         } catch (cause) {
           reject(cause);

@@ -2,7 +2,7 @@ import { TapeError } from '../../dist/src/errors.js';
 import { repairTapeOn } from '../../dist/src/storage/scrub/repair-tape.js';
 import type { Verdict } from '../../dist/src/storage/scrub/verify.js';
 import { withChance } from './chance.js';
-import { type DamageDone, damageStorage } from './damage.js';
+import { rot } from './damage.js';
 import { Dice } from './dice.js';
 import { withMemories } from './memories.js';
 import { Model, type Producer } from './model.js';
@@ -49,7 +49,8 @@ export class Scenario {
   readonly #dice: Dice;
   readonly #world: World;
   readonly #model: Model;
-  readonly #damaged: DamageDone = { storageNodes: new Set(), places: [] };
+  /** Directories of storage nodes that were damaged since all blocks had all their copies. */
+  readonly #damaged = new Set<string>();
   #writer: Writer | null = null;
   #live: LiveProducer[] = [];
   /** Blocks may have fewer copies than they should. */
@@ -110,9 +111,9 @@ export class Scenario {
   async #session(number: number): Promise<void> {
     const { faults, steps } = this.#plan;
     this.#world.trace('session', number);
-    if (this.#dice.chance(0.3 * faults.damage)) this.#damage();
+    if (this.#dice.chance(0.5 * faults.damage)) this.#damage();
     await this.#open(true);
-    if (this.#dice.chance(0.3 * faults.damage)) this.#damage();
+    if (this.#dice.chance(0.5 * faults.damage)) this.#damage();
     if (this.#dice.chance(0.2)) {
       await this.#repair(true);
       if (!this.#writer!.process.dead) await this.#check('beside a writer');
@@ -151,7 +152,7 @@ export class Scenario {
     if (at < 0.3) this.#append();
     else if (at < 0.55) writer.turn();
     else if (at < 0.75) {
-      if (dice.chance(0.1 * faults.troubles)) this.#stall();
+      if (!this.#calm && dice.chance(0.1 * faults.troubles)) this.#stall();
       else if (scheduler.isIdle || dice.chance(0.2)) await scheduler.pass(dice.pick([1, 5, 20, 200]));
       else scheduler.next();
     } else if (at < 0.8) this.#flush();
@@ -161,7 +162,7 @@ export class Scenario {
     else if (at < 0.875) await this.#read('meanwhile');
     else if (at < 0.9) this.#world.storage.files.forEach((inode) => inode.writeBack(this.#world.dice));
     else if (at < 0.96) {
-      if (dice.chance(faults.troubles)) this.#trouble();
+      if (!this.#calm && dice.chance(faults.troubles)) this.#trouble();
     } else if (at < 0.97) {
       if (dice.chance(faults.clockJumps)) this.#world.jumpClock(BigInt(dice.between(-10_000, 10_000)) * 1_000_000n);
     } else this.#heal();
@@ -339,6 +340,7 @@ export class Scenario {
       }
     }
     this.#heal();
+    this.#opened = true;
     this.#troubled = false;
     await this.#check('after recovery');
   }
@@ -405,6 +407,8 @@ export class Scenario {
     if (wasCut) this.#cut();
     else if (this.#closed) await this.#check('after close');
     else if (this.#dice.chance(0.3)) await this.#read('after the crash');
+    this.#calm = false;
+    this.#world.misdirect = null;
     this.#live = [];
     this.#left.length = 0;
     this.#closed = false;
@@ -465,9 +469,8 @@ export class Scenario {
   }
 
   #checkVerdict({ damaged, missing, underReplicated }: Verdict, when: string): void {
-    const { storageNodes } = this.#damaged;
     for (const { block, path, offset, reason } of damaged) {
-      if ([...storageNodes].some((directory) => path.startsWith(`${directory}/`))) continue;
+      if ([...this.#damaged].some((directory) => path.startsWith(`${directory}/`))) continue;
       this.#model.violation(
         `${when}: the copy of block ${block} in ${path} at ${offset} is damaged (${reason}), and nobody did that`,
       );
@@ -475,7 +478,7 @@ export class Scenario {
     for (const { from, to } of missing) this.#model.violation(`${when}: sequences ${from} to ${to} are missing`);
     const { degraded } = this.#plan.options;
     const mayBeThin = this.#wasCut || (degraded === 'continue' && this.#world.errors > 0);
-    const explained = storageNodes.size > 0 || (mayBeThin && when !== 'after repair');
+    const explained = this.#damaged.size > 0 || (mayBeThin && when !== 'after repair');
     this.#thin = underReplicated > 0;
     if (underReplicated > 0 && !explained) {
       this.#model.violation(`${when}: ${underReplicated} blocks have too few copies`);
@@ -547,11 +550,35 @@ export class Scenario {
     this.#world.heal();
   }
 
+  /** Something that lasts, to one storage node. */
   #damage(): void {
-    const { options } = this.#plan;
+    const { storage, redundancy, journal, lostStorageNodes } = this.#plan.options;
     if (this.#thin || this.#troubled) return;
-    damageStorage(this.#world, this.#damaged, options, this.#dice);
+    const dice = this.#dice;
+    const full = this.#damaged.size >= redundancy - 1;
+    const directory = dice.pick(storage.filter((node) => !full || this.#damaged.has(node)));
+    if (directory === undefined) return;
+    const disk = this.#world.storage.diskOf(directory);
+    const kind = dice.below(6);
+    if (kind === 0 && this.#writer !== null) {
+      this.#world.misdirect = disk;
+      this.#calm = true;
+    } else if (kind === 1 && this.#writer !== null && this.#plan.faults.powerCuts > 0) {
+      disk.isLying = true;
+      this.#calm = true;
+    } else if (kind === 2 && this.#writer === null && this.#opened && (journal !== undefined || directory !== storage[0])) {
+      this.#world.storage.wipe(directory);
+      this.#world.count('storage node lost for good');
+      if (!lostStorageNodes.includes(directory)) this.#plan.options.lostStorageNodes = [...lostStorageNodes, directory];
+    } else if (!rot(this.#world, directory, dice)) return;
+    this.#world.trace('damage', directory, kind);
+    this.#damaged.add(directory);
   }
+
+  /** With a damaged storage node nothing else goes wrong with storage nodes in a session: a block may have its only good copy on another. */
+  #calm = false;
+  /** There is a tape. */
+  #opened = false;
 
   /** By a process of its own, which may die at it, again and again. Answers whether all blocks have their copies then. */
   async #repair(mayDie: boolean): Promise<boolean> {
@@ -595,8 +622,11 @@ export class Scenario {
 
   /** Every block is on R storage nodes: they may be damaged anew. */
   #whole(): void {
-    this.#damaged.storageNodes.clear();
-    this.#damaged.places.length = 0;
+    for (const directory of this.#damaged) {
+      const disk = this.#world.storage.diskOf(directory);
+      // What is still to come is not mended.
+      if (!disk.isLying && this.#world.misdirect !== disk) this.#damaged.delete(directory);
+    }
     this.#thin = false;
   }
 

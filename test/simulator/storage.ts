@@ -20,8 +20,6 @@ export interface DiskTrouble {
   failing: number;
   /** Nothing is there. */
   away: boolean;
-  /** It says that it has synced, and has not. */
-  lying: boolean;
   /** Milliseconds that an asynchronous operation takes at most. */
   slowMs: number;
   /** So many of the next asynchronous operations take very long, or for ever. */
@@ -31,14 +29,16 @@ export interface DiskTrouble {
 /** A disk with the directories under `root`. */
 export class Disk {
   readonly root: string;
-  readonly trouble: DiskTrouble = { full: false, failing: 0, away: false, lying: false, slowMs: 2, hanging: 0 };
+  /** It says that it has synced segments, and has not: until the next power cut. */
+  isLying = false;
+  readonly trouble: DiskTrouble = { full: false, failing: 0, away: false, slowMs: 2, hanging: 0 };
 
   constructor(root: string) {
     this.root = root;
   }
 
   heal(): void {
-    Object.assign(this.trouble, { full: false, failing: 0, away: false, lying: false, slowMs: 2, hanging: 0 });
+    Object.assign(this.trouble, { full: false, failing: 0, away: false, slowMs: 2, hanging: 0 });
   }
 }
 

@@ -3,6 +3,9 @@ import type { SimulatedProcess } from './process.js';
 import { Scheduler } from './scheduler.js';
 import { type Disk, type Inode, Storage, type SyncMark, systemError } from './storage.js';
 
+/** Also while it has its first name. */
+const isSegment = (file: string) => file.includes('.ttseg');
+
 /** All that is simulated of one machine, and what has happened on it. */
 export class World {
   readonly scheduler = new Scheduler();
@@ -79,6 +82,7 @@ export class World {
     this.scheduler.clear();
     this.#hung.length = 0;
     this.storage.powerCut(this.dice);
+    for (const disk of this.storage.disks) disk.isLying = false;
   }
 
   #die(process: SimulatedProcess): void {
@@ -118,7 +122,7 @@ export class World {
   }
 
   write(file: string, inode: Inode, from: Uint8Array, at: number): void {
-    if (this.misdirect === inode.disk && from.length >= 8) {
+    if (this.misdirect === inode.disk && isSegment(file)) {
       const target = this.#elsewhere(inode);
       if (target !== null) {
         this.misdirect = null;
@@ -145,14 +149,9 @@ export class World {
     return { inode: target, at: 8 * this.dice.below(target.size >> 3) };
   }
 
-  sync(inode: Inode, mark?: SyncMark): void {
-    if (inode.disk.trouble.lying) this.count('sync that a disk only said it did');
+  sync(file: string, inode: Inode, mark?: SyncMark): void {
+    if (inode.disk.isLying && isSegment(file)) this.count('sync that a disk only said it did');
     else inode.sync(mark);
-  }
-
-  syncDirectory(directory: string): void {
-    if (this.storage.diskOf(directory).trouble.lying) this.count('sync that a disk only said it did');
-    else this.storage.syncDirectory(directory);
   }
 
   /** Has an operation on the file end later: mostly soon. */
