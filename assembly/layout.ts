@@ -19,6 +19,11 @@ export const CONTROL_SEALED_RECORDS = CONTROL + 256;
 export const CONTROL_SEALED_BLOCKS = CONTROL + 264;
 export const CONTROL_RAW_BYTES = CONTROL + 272;
 export const CONTROL_STORED_BYTES = CONTROL + 280;
+/** u64 each: the mark of retention, and what it has dropped so far in this session. */
+export const CONTROL_FIRST_SEQUENCE = CONTROL + 320;
+export const CONTROL_DROPPED_RECORDS = CONTROL + 328;
+export const CONTROL_DROPPED_SEGMENTS = CONTROL + 336;
+export const CONTROL_DROPPED_BYTES = CONTROL + 344;
 /** u64 each: of these, what was stored in fewer copies than asked for. */
 export const CONTROL_DEGRADED_BLOCKS = CONTROL + 288;
 export const CONTROL_DEGRADED_RECORDS = CONTROL + 296;

@@ -4,7 +4,7 @@ export type { CompressionChoice, FlushReport } from './flush/flusher.js';
 export type { Appender, AppenderHandle } from './journal/appender.js';
 export type { RecoveryReport } from './journal/recovery.js';
 export { openAppender, openTape, type ReadOptions, readSchema } from './open.js';
-export type { Compression, Durability, OnFull, TapeOptions } from './options.js';
+export type { Compression, Durability, OnFull, RetentionOptions, TapeOptions } from './options.js';
 export type {
   Batch,
   BytesColumn,
@@ -37,7 +37,7 @@ export {
   u32,
   u64,
 } from './schema.js';
-export type { LaneStats, StorageNodeStats, TapeStats } from './stats.js';
+export type { LaneStats, RetentionStats, StorageNodeStats, TapeStats } from './stats.js';
 export type { Degraded } from './storage/replicator.js';
 export type { RepairCounts, RepairProgress, Trouble } from './storage/scrub/repair.js';
 export type { RepairOptions, RepairResult } from './storage/scrub/repair-tape.js';

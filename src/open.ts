@@ -49,7 +49,7 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
     throw new TapeError('NOT_FOUND', `${found.directories.join(', ')}: no tape there`, { path: found.directories[0] });
   }
   checkSchema(schema, found);
-  const catalog = new Catalog(files, found.directories, found.roster?.skipped);
+  const catalog = new Catalog(files, found.directories, found.roster?.skipped, found.roster?.firstSequence);
   catalog.refresh(found.tapeId);
   checkSegmentSchemas(schema, catalog);
   const zstd = await runtime.zstd();

@@ -18,6 +18,17 @@ export type Durability = 'process' | 'disk';
  */
 export type Compression = 'adaptive' | 'fast' | 'dense' | { zstd: number } | 'off';
 
+/** What may go; with both, whatever either lets go. */
+export interface RetentionOptions {
+  /**
+   * Records older than this, in ms, go, a segment at a time. A record's age counts from its timestamp, or from when its segment was begun
+   * if that is later: a capture of last year that is recorded today is of today.
+   */
+  ageMs?: number;
+  /** So many bytes may the segments of all storage nodes have together; the oldest go first. */
+  bytes?: number;
+}
+
 export interface TapeOptions {
   /** A directory a storage node, made if need be. */
   storage: readonly string[];
@@ -61,13 +72,15 @@ export interface TapeOptions {
   maxSymbols?: number;
   /** Storage nodes that are lost for good, by their last paths or ids: the tape goes on without what only they held. */
   lostStorageNodes?: readonly string[];
+  /** What is old goes, from all storage nodes or from none. Default: nothing goes. */
+  retention?: RetentionOptions;
   /** Told of what is amiss and not fatal. Default: `console.warn`. */
   onWarning?: (message: string) => void;
 }
 
 /** Every option with its value. */
-export type ResolvedOptions = Required<Omit<TapeOptions, 'journal' | 'laneBytes'>> &
-  Pick<TapeOptions, 'journal' | 'laneBytes'>;
+export type ResolvedOptions = Required<Omit<TapeOptions, 'journal' | 'laneBytes' | 'retention'>> &
+  Pick<TapeOptions, 'journal' | 'laneBytes' | 'retention'>;
 
 /** @throws TapeError `BAD_OPTION` naming the option, what it was and what it may be; `BAD_PATH` */
 export function resolveOptions(options: TapeOptions): ResolvedOptions {
@@ -92,10 +105,12 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
     refuse('compression', compression, `${quoted(COMPRESSIONS)} or { zstd: 1 to 19 }`);
   }
   if (options.laneBytes !== undefined) whole('laneBytes', options.laneBytes, 0, 64 * 1024, 1024 ** 3);
+  checkRetention(options.retention);
   return {
     storage,
     journal,
     compression,
+    retention: options.retention,
     redundancy: whole('redundancy', options.redundancy, Math.min(2, storage.length), 1, storage.length),
     capacity: whole('capacity', options.capacity, 10_000, 16, 1_000_000),
     journalMode: oneOf('journalMode', options.journalMode, ['auto', 'mapped', 'buffered']),
@@ -113,6 +128,20 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
     lostStorageNodes: lost.map((name) => (isNodeId(name) ? name : path.resolve(name))),
     onWarning: callable('onWarning', options.onWarning, (message) => console.warn(`ticktape: ${message}`)),
   };
+}
+
+function checkRetention(retention: RetentionOptions | undefined): void {
+  if (retention === undefined) return;
+  if (typeof retention !== 'object' || retention === null || Array.isArray(retention)) {
+    refuse('retention', retention, 'an object with ageMs, bytes or both');
+  }
+  const unknown = Object.keys(retention).find((name) => name !== 'ageMs' && name !== 'bytes');
+  const { ageMs, bytes } = retention;
+  if (unknown !== undefined || (ageMs === undefined && bytes === undefined)) {
+    refuse('retention', retention, 'an object with ageMs, bytes or both');
+  }
+  whole('retention.ageMs', ageMs, 1, 1, 100 * 365 * 86_400_000);
+  whole('retention.bytes', bytes, 1024 ** 2, 1024 ** 2, Number.MAX_SAFE_INTEGER);
 }
 
 const COMPRESSIONS: readonly Compression[] = ['adaptive', 'fast', 'dense', 'off'];
@@ -136,6 +165,7 @@ const KNOWN = new Set<string>([
   'laneBytes',
   'maxSymbols',
   'lostStorageNodes',
+  'retention',
   'onWarning',
   'readOnly',
 ] satisfies (keyof TapeOptions | 'readOnly')[]);

@@ -11,9 +11,11 @@ import { type Range, subtract } from './ranges.js';
 import type { FileLock, Mapper, Runtime, Zstd } from './runtime.js';
 import { describeKind, type Schema } from './schema.js';
 import { Catalog, type CatalogSegment, isWrittenAfter } from './segment/catalog.js';
+import { countDropped } from './stats.js';
 import { DirectoryStorageNode } from './storage/directory.js';
-import { writeTapeFile } from './storage/identity.js';
+import { changeTapeRoster } from './storage/identity.js';
 import { Replicator } from './storage/replicator.js';
+import { finishRetention } from './storage/retention.js';
 import { checkRoster, RESERVED_SEQUENCES, type Roster, type RosterNode } from './storage/roster.js';
 import { takeDropLock } from './storage/scrub/repair-locks.js';
 import { checkWritable, claimDirectories, makeDirectory, type Survey, survey } from './storage/survey.js';
@@ -101,7 +103,7 @@ async function beginLocked(
   const { roster } = found;
   const givenUp = checkRoster(roster, found.directories, found.ids, options.lostStorageNodes);
   const tapeId = found.tapeId ?? crypto.getRandomValues(new Uint8Array(16));
-  const catalog = new Catalog(files, found.directories, roster?.skipped);
+  const catalog = new Catalog(files, found.directories, roster?.skipped, roster?.firstSequence);
   const symbols = readSymbols(files, found.journal, tapeId);
   const zstd = await runtime.zstd();
   const input = { runtime, schema, tapeId, journal: found.journal, catalog, symbols, zstd, options };
@@ -115,19 +117,21 @@ async function beginLocked(
   if (givenUp.length > 0) skipLost(catalog, found, givenUp, options);
   else skipUnread(catalog, found, options);
   const missing = roster === null ? [] : skipUnclosed(catalog, roster);
-  const firstSequence = catalog.nextSequence;
-  const tapeFile = claimDirectories(
+  const from = catalog.nextSequence;
+  claimDirectories(
     files,
     found,
     { tapeId, schema, epoch },
     {
       lost: [...(roster?.lost ?? []), ...givenUp],
-      nextSequence: firstSequence + RESERVED_SEQUENCES,
-      unclosedFrom: firstSequence,
+      nextSequence: from + RESERVED_SEQUENCES,
+      unclosedFrom: from,
       skipped: catalog.skipped,
       redundancy: options.redundancy,
+      firstSequence: catalog.firstSequence,
     },
   );
+  const removed = finishRetention(files, catalog, options.onWarning);
   const { redundancy, degraded, writeTimeoutMs, segmentBytes, segmentMaxAgeMs } = options;
   const parts = { tapeId, schema, epoch, segmentBytes, segmentMaxAgeMs };
   const replicator = new Replicator(
@@ -157,6 +161,7 @@ async function beginLocked(
   });
   const { nextSequence } = catalog;
   const journal = new Journal({ runtime, mapper, directory: found.journal, tapeId, epoch, schema, map });
+  countDropped(journal.memory, { firstSequence: catalog.firstSequence, records: 0, ...removed });
   return {
     survey: found,
     tapeId,
@@ -183,11 +188,14 @@ async function beginLocked(
       epoch,
       segmentBytes,
       segmentMaxAgeMs,
+      retention: options.retention,
+      firstSequence: catalog.firstSequence,
+      skipped: catalog.skipped,
     },
     end(records) {
-      const ended = { ...tapeFile.roster, nextSequence: nextSequence + BigInt(records), unclosedFrom: null };
+      const ended = { nextSequence: nextSequence + BigInt(records), unclosedFrom: null };
       try {
-        writeTapeFile(files, found.journal, { ...tapeFile, roster: ended });
+        changeTapeRoster(files, found.journal, (roster) => ({ ...roster, ...ended }));
       } catch (error) {
         // Everything is stored; sequences would only be skipped if a storage node were lost.
         options.onWarning((error as Error).message);

@@ -1,6 +1,10 @@
 import {
   CONTROL_DEGRADED_BLOCKS,
   CONTROL_DEGRADED_RECORDS,
+  CONTROL_DROPPED_BYTES,
+  CONTROL_DROPPED_RECORDS,
+  CONTROL_DROPPED_SEGMENTS,
+  CONTROL_FIRST_SEQUENCE,
   CONTROL_RAW_BYTES,
   CONTROL_SEALED_BLOCKS,
   CONTROL_SEALED_RECORDS,
@@ -49,6 +53,16 @@ export interface StorageNodeStats {
   slowestWriteMs: number;
 }
 
+/** What retention has dropped in this session. */
+export interface RetentionStats {
+  /** The first sequence that is left. */
+  firstSequence: bigint;
+  records: number;
+  /** Files, and their bytes, of all storage nodes; those that a session before could not remove any more included. */
+  segments: number;
+  bytes: number;
+}
+
 /** What a tape that is open for writing has done in this session. */
 export interface TapeStats {
   journal: 'mapped' | 'buffered';
@@ -68,9 +82,22 @@ export interface TapeStats {
   lanes: LaneStats[];
   storageNodes: StorageNodeStats[];
   recovery: RecoveryReport;
+  retention: RetentionStats;
   /** The last thing that went wrong at a storage node, if any. */
   trouble: Error | null;
   damage: readonly Damage[];
+}
+
+/** Adds to what retention has dropped in this session. */
+export function countDropped(
+  memory: WebAssembly.Memory,
+  { firstSequence, records, segments, bytes }: RetentionStats,
+): void {
+  const longs = new BigInt64Array(memory.buffer);
+  Atomics.store(longs, CONTROL_FIRST_SEQUENCE >> 3, firstSequence);
+  Atomics.add(longs, CONTROL_DROPPED_RECORDS >> 3, BigInt(records));
+  Atomics.add(longs, CONTROL_DROPPED_SEGMENTS >> 3, BigInt(segments));
+  Atomics.add(longs, CONTROL_DROPPED_BYTES >> 3, BigInt(bytes));
 }
 
 /** The figures that the flusher and the producers keep in the tape's memory. */
@@ -97,6 +124,12 @@ export function readCounters(journal: Journal, directories: readonly string[]) {
     compressionRatio: storedBytes === 0 ? 0 : rawBytes / storedBytes,
     degraded: { blocks: number(CONTROL_DEGRADED_BLOCKS), records: number(CONTROL_DEGRADED_RECORDS) },
     lanes,
+    retention: {
+      firstSequence: view.getBigUint64(CONTROL_FIRST_SEQUENCE, true),
+      records: number(CONTROL_DROPPED_RECORDS),
+      segments: number(CONTROL_DROPPED_SEGMENTS),
+      bytes: number(CONTROL_DROPPED_BYTES),
+    },
     storageNodes: directories.map((directory, i): StorageNodeStats => {
       const at = CONTROL_STORAGE + i * STORAGE_COUNTER_BYTES;
       const word = (i: number) => number(at + 8 * i);

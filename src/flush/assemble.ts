@@ -4,11 +4,14 @@ import type { TapeError } from '../errors.js';
 import { BufferedJournal } from '../journal/buffered.js';
 import type { MemoryMap } from '../journal/memory-map.js';
 import { instantiateKernels } from '../kernels.js';
-import type { Compression, Durability } from '../options.js';
+import type { Compression, Durability, RetentionOptions } from '../options.js';
+import type { Range } from '../ranges.js';
 import type { Runtime, Zstd } from '../runtime.js';
 import { Schema } from '../schema.js';
+import { countDropped } from '../stats.js';
 import { DirectoryStorageNode } from '../storage/directory.js';
 import { type Degraded, Replicator } from '../storage/replicator.js';
+import { Retention } from '../storage/retention.js';
 import { AdaptiveEffort } from './adaptive.js';
 import { Flusher } from './flusher.js';
 
@@ -32,6 +35,10 @@ export interface FlusherSetup {
   flushIntervalMs: number;
   segmentBytes: number;
   segmentMaxAgeMs: number;
+  retention: RetentionOptions | undefined;
+  /** The mark of retention. */
+  firstSequence: bigint;
+  skipped: readonly Range[];
 }
 
 export interface Assembly {
@@ -39,6 +46,8 @@ export interface Assembly {
   replicator: Replicator;
   /** Null where lanes are mapped. */
   buffered: BufferedJournal | null;
+  /** Null where nothing is to go. */
+  retention: Retention | null;
 }
 
 /** Puts a flusher together, to be driven on this thread. `random`: from 0 up to 1, for placement. */
@@ -73,7 +82,24 @@ export function assembleFlusher(
     nowMs,
   });
   const buffered = setup.mapped ? null : new BufferedJournal(runtime.files, memory, map, setup.journal, epoch);
-  return { flusher, replicator, buffered };
+  const isAside = (storage: number) => {
+    const { asideUntilMs, overdue } = replicator.loads[storage];
+    return overdue > 0 || asideUntilMs > nowMs();
+  };
+  const retention =
+    setup.retention === undefined
+      ? null
+      : new Retention({
+          ...setup,
+          files: runtime.files,
+          policy: setup.retention,
+          nowNs: () => runtime.nowNs(),
+          nowMs,
+          isAside,
+          onDropped: (dropped) => countDropped(memory, dropped),
+          onTrouble,
+        });
+  return { flusher, replicator, buffered, retention };
 }
 
 /** While nothing else happens, storage nodes that are set aside or hung are looked at this often. */

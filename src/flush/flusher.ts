@@ -118,6 +118,11 @@ export class Flusher {
     return this.#nextSequence;
   }
 
+  /** Before it all is stored, and the lanes have let go of it. */
+  get storedTo(): bigint {
+    return this.#sealed[0]?.flight.header.sequence ?? this.#nextSequence;
+  }
+
   /** Records that the next block may have. */
   get #target(): number {
     const { adaptive, map } = this.#parts;

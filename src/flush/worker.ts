@@ -44,7 +44,7 @@ async function run(setup: FlusherSetup): Promise<void> {
   const { memory, map } = setup;
   const onTrouble = (error: TapeError) => post({ type: 'trouble', error: plain(error) });
   const assembly = assembleFlusher(runtime, await runtime.zstd(), setup, Math.random, onTrouble);
-  const { flusher, replicator, buffered } = assembly;
+  const { flusher, replicator, buffered, retention } = assembly;
 
   const commands: FlusherCommand[] = [];
   let wake = () => {};
@@ -73,6 +73,8 @@ async function run(setup: FlusherSetup): Promise<void> {
   let pauseMs = PAUSE_MS;
   for (;;) {
     buffered?.persist();
+    // Before more is stored: what is stored now, the lanes' files have let go of.
+    retention?.tick(flusher.storedTo);
     const { changed } = replicator;
     const worked = await flusher.doWork();
     flusher.countStorage();
@@ -115,7 +117,7 @@ async function sync({ replicator, buffered }: Assembly): Promise<void> {
 
 /** Takes in the last records of all lanes. The tape says that it is closing, so no producer publishes unawares any more. */
 async function close(assembly: Assembly, memory: WebAssembly.Memory, map: MemoryMap): Promise<FlushReport> {
-  const { flusher, replicator, buffered } = assembly;
+  const { flusher, replicator, buffered, retention } = assembly;
   const longs = new BigInt64Array(memory.buffer);
   const words = new Int32Array(memory.buffer);
   const lanes = Array.from({ length: map.laneCount }, (_, lane) => map.lanes + lane * map.laneStride).filter(
@@ -126,6 +128,7 @@ async function close(assembly: Assembly, memory: WebAssembly.Memory, map: Memory
     Atomics.notify(words, (at + LANE_SEALED_AT) >> 2);
   }
   const report = await drive(runtime, assembly, flusher.flush());
+  await retention?.close();
   await replicator.close();
   buffered?.close();
   return report;

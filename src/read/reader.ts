@@ -89,6 +89,7 @@ export class TapeBlocks<F extends Fields> {
     // have been found on one storage node after an earlier one had been written to another that was read before.
     for (let i = 0; i === 0 || (i < MOST_LOOKS && this.#catalog.gaps().length > 0); i++)
       this.#catalog.refresh(this.#tapeId);
+    this.#closeGone();
     const gap = this.#catalog.gaps()[0];
     if (gap !== undefined) {
       throw new TapeError(
@@ -114,7 +115,7 @@ export class TapeBlocks<F extends Fields> {
       throw new TapeError('BAD_OPTION', `option symbols: schema ${this.#schema.name} has no symbol field`);
     }
     for (const block of planBlocks(this.#blocks(), options)) {
-      const { result: batch, damaged } = this.#read(block, (header) => {
+      const read = this.#read(block, (header) => {
         let symbols: { ids: Uint32Array; present: Uint8Array | null; wanted: Set<number> } | null = null;
         if (options.symbols !== undefined) {
           const names = new Set(options.symbols);
@@ -137,6 +138,8 @@ export class TapeBlocks<F extends Fields> {
         ) as ColumnsOf<F, Name>;
         return new Batch<F, Name>(rows?.length ?? header.count, columns, header.sequence, rows);
       });
+      if (read === null) continue;
+      const { result: batch, damaged } = read;
       try {
         if (batch !== null) yield batch;
       } finally {
@@ -161,10 +164,11 @@ export class TapeBlocks<F extends Fields> {
   }
 
   /**
-   * What `use` makes of the block, from the first of its copies that is good for it, and whether one before that was not.
+   * What `use` makes of the block, from the first of its copies that is good for it, and whether one before that was not; null where
+   * retention dropped the block meanwhile.
    * @throws TapeError `BLOCK_DAMAGED`
    */
-  #read<T>(block: CatalogBlock, use: (header: BlockHeader) => T): { result: T; damaged: boolean } {
+  #read<T>(block: CatalogBlock, use: (header: BlockHeader) => T): { result: T; damaged: boolean } | null {
     const tried = new Set<string>();
     let { copies } = block;
     for (let look = 0; look < 2; look++) {
@@ -179,6 +183,7 @@ export class TapeBlocks<F extends Fields> {
       this.#catalog.refresh(this.#tapeId);
       copies = this.#catalog.find(block.sequence)?.copies ?? [];
     }
+    if (this.#catalog.isDropped(block)) return null;
     const reasons = this.damage
       .filter((damage) => damage.block === block.sequence)
       .map(({ path, offset, reason }) => `${path} at ${offset}: ${reason}`);
@@ -198,6 +203,7 @@ export class TapeBlocks<F extends Fields> {
       if (!(error instanceof DamagedBlock) && !unreadable) throw error;
       const { message } = error as Error;
       const gone = error instanceof TapeError && error.code === 'NOT_FOUND';
+      if (gone && this.#catalog.isDropped(block)) return new DamagedBlock(message, { cause: error });
       const known = gone || this.damage.some(({ path, offset }) => path === copy.path && offset === copy.offset);
       if (!known) this.damage.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: message });
       return error instanceof DamagedBlock ? error : new DamagedBlock(message, { cause: error });
@@ -218,6 +224,15 @@ export class TapeBlocks<F extends Fields> {
 
   #closeOldest(): void {
     const [[path, reader]] = this.#segments;
+    this.#close(path, reader);
+  }
+
+  /** An open file keeps its space on the disk after it was removed. */
+  #closeGone(): void {
+    for (const [path, reader] of this.#segments) if (!this.#catalog.segments.has(path)) this.#close(path, reader);
+  }
+
+  #close(path: string, reader: SegmentReader): void {
     this.#decoder.release(reader);
     reader.close();
     this.#segments.delete(path);

@@ -3,6 +3,7 @@ import { TapeError } from '../errors.js';
 import type { Files } from '../files.js';
 import { ioError } from '../io.js';
 import { type Range, subtract } from '../ranges.js';
+import { storedMark } from '../storage/identity.js';
 import { type CatalogSegment, type IsWhole, readContents } from './contents.js';
 import type { BlockEntry } from './footer.js';
 
@@ -38,7 +39,10 @@ export const holdersOf = ({ copies }: CatalogBlock): Set<number> => new Set(copi
 
 export type { CatalogSegment, IsWhole };
 
-/** Every block on a tape's storage nodes, by sequence. Kept up to date by `refresh`, from footers and block headers. */
+/**
+ * Every block on a tape's storage nodes, by sequence, but for those that retention dropped. Kept up to date by `refresh`, from footers
+ * and block headers.
+ */
 export class Catalog {
   readonly directories: readonly string[];
   /** Sequences that are not missed and not given again. */
@@ -49,17 +53,43 @@ export class Catalog {
   /** Blocks that lost their last copy in the refresh that is under way. */
   readonly #empty = new Set<CatalogBlock>();
   #sorted: CatalogBlock[] | null = [];
+  #firstSequence: bigint;
 
-  constructor(files: Files, directories: readonly string[], skipped: readonly Range[] = []) {
+  constructor(files: Files, directories: readonly string[], skipped: readonly Range[] = [], firstSequence = 0n) {
     this.#files = files;
     this.directories = directories;
     this.skipped = skipped;
+    this.#firstSequence = firstSequence;
+  }
+
+  /** The mark of retention: blocks below it are not there, whatever files still hold them. */
+  get firstSequence(): bigint {
+    return this.#firstSequence;
+  }
+
+  /** Whether retention has dropped the block by now, be it since the last `refresh`. */
+  isDropped(block: CatalogBlock): boolean {
+    if (this.#isBelowMark(block)) return true;
+    this.#readMark();
+    return this.#isBelowMark(block);
+  }
+
+  #isBelowMark({ sequence, count }: CatalogBlock): boolean {
+    return sequence + BigInt(count) <= this.#firstSequence;
+  }
+
+  #readMark(): void {
+    const mark = storedMark(this.#files, this.directories);
+    if (mark <= this.#firstSequence) return;
+    this.#firstSequence = mark;
+    this.#sorted = null;
   }
 
   /** All blocks, by sequence. */
   get blocks(): readonly CatalogBlock[] {
     if (this.#sorted === null) {
-      this.#sorted = [...this.#bySequence.values()].sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
+      const blocks = [...this.#bySequence.values()].filter((block) => !this.#isBelowMark(block));
+      this.#sorted = blocks.sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
       for (let i = 1; i < this.#sorted.length; i++) {
         const before = this.#sorted[i - 1];
         if (before.sequence + BigInt(before.count) > this.#sorted[i].sequence) {
@@ -85,17 +115,17 @@ export class Catalog {
   /** The sequence behind the last block and all that are skipped. */
   get nextSequence(): bigint {
     const last = this.blocks.at(-1);
-    let next = last === undefined ? 0n : last.sequence + BigInt(last.count);
+    let next = last === undefined ? this.#firstSequence : last.sequence + BigInt(last.count);
     for (const { to } of this.skipped) if (to > next) next = to;
     return next;
   }
 
-  /** Runs of sequences from..to that no block holds, but for those that are skipped. */
+  /** Runs of sequences from..to, from the mark of retention on, that no block holds, but for those that are skipped. */
   gaps(): Range[] {
     const gaps: Range[] = [];
-    let next = 0n;
+    let next = this.#firstSequence;
     for (const { sequence, count } of this.blocks) {
-      if (sequence !== next) gaps.push({ from: next, to: sequence });
+      if (sequence > next) gaps.push({ from: next, to: sequence });
       next = sequence + BigInt(count);
     }
     return subtract(gaps, this.skipped);
@@ -119,6 +149,8 @@ export class Catalog {
     } finally {
       this.#dropEmpty();
     }
+    // Last: it is written before anything is removed, so whatever was found gone lies below it.
+    this.#readMark();
   }
 
   #readSegment(file: string, storage: number, tapeId: Uint8Array | null, isWhole: IsWhole | null): void {
@@ -206,7 +238,7 @@ export function listSegments(files: Files, directory: string): string[] {
 
 export const segmentNumber = (name: string): number => Number(SEGMENT_NAME.exec(name)![2]);
 
-const isByWriter = (name: string): boolean => name.startsWith('segment-');
+export const isByWriter = (name: string): boolean => name.startsWith('segment-');
 
 /** Whether the writer made this segment (by its path) after that other one of the same directory. Of those by repair nothing is known. */
 export function isWrittenAfter(file: string, other: string): boolean {

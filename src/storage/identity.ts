@@ -11,7 +11,7 @@ import { TapeError } from '../errors.js';
 import type { Files } from '../files.js';
 import { ioError, removeQuietly } from '../io.js';
 import { Schema } from '../schema.js';
-import { isEpoch, isNodeId, parseRoster, type Roster, rosterJson } from './roster.js';
+import { greatestMark, isEpoch, isNodeId, parseRoster, type Roster, rosterJson } from './roster.js';
 
 export const STORAGE_FILE = 'storage-node.json';
 export const TAPE_FILE = 'tape.json';
@@ -47,12 +47,26 @@ export function readStorageFile(files: Files, directory: string): StorageFile | 
   return { tapeId: parseTapeId(content.tapeId, file), id, roster: parseRoster(content.roster, file) };
 }
 
-export function writeStorageFile(files: Files, directory: string, { tapeId, id, roster }: StorageFile): void {
+export function writeStorageFile(files: Files, directory: string, content: StorageFile): void {
+  replaceFile(files, path.join(directory, STORAGE_FILE), storageJson(content));
+}
+
+function storageJson({ tapeId, id, roster }: StorageFile): string {
   const content = { format: STORAGE_FORMAT, version: VERSION, tapeId: hexOf(tapeId), id };
-  replaceFile(
-    files,
-    path.join(directory, STORAGE_FILE),
-    JSON.stringify(roster === null ? content : { ...content, roster: rosterJson(roster) }),
+  return JSON.stringify(roster === null ? content : { ...content, roster: rosterJson(roster) });
+}
+
+/** `firstSequence` as the storage directories have it by now; those that can't be read say nothing. */
+export function storedMark(files: Files, directories: readonly string[]): bigint {
+  return greatestMark(
+    directories.map((directory) => {
+      try {
+        return readStorageFile(files, directory)?.roster ?? null;
+      } catch (error) {
+        if (error instanceof TapeError) return null;
+        throw error;
+      }
+    }),
   );
 }
 
@@ -73,17 +87,60 @@ export function readTapeFile(files: Files, journal: string): TapeFile | null {
   };
 }
 
-export function writeTapeFile(files: Files, journal: string, { tapeId, epoch, schema, roster }: TapeFile): void {
-  const content = {
+export function writeTapeFile(files: Files, journal: string, content: TapeFile): void {
+  replaceFile(files, path.join(journal, TAPE_FILE), tapeJson(content));
+}
+
+function tapeJson({ tapeId, epoch, schema, roster }: TapeFile): string {
+  return JSON.stringify({
     format: TAPE_FORMAT,
     version: VERSION,
     tapeId: hexOf(tapeId),
     epoch,
     schema: JSON.parse(schema.json),
     ...(roster ? { roster: rosterJson(roster) } : {}),
-  };
-  replaceFile(files, path.join(journal, TAPE_FILE), JSON.stringify(content));
+  });
 }
+
+/**
+ * Changes the roster in tape.json, as it is by now.
+ * @throws TapeError `NOT_FOUND`, and as reading and writing it do
+ */
+export function changeTapeRoster(files: Files, journal: string, change: (roster: Roster) => Roster): void {
+  const { tape, roster } = rosterOfTape(files, journal);
+  writeTapeFile(files, journal, { ...tape, roster: change(roster) });
+}
+
+/** The same without holding up this thread while the disk takes it. */
+export async function changeTapeRosterInBackground(
+  files: Files,
+  journal: string,
+  change: (roster: Roster) => Roster,
+): Promise<void> {
+  const { tape, roster } = rosterOfTape(files, journal);
+  return replaceFileInBackground(files, path.join(journal, TAPE_FILE), tapeJson({ ...tape, roster: change(roster) }));
+}
+
+function rosterOfTape(files: Files, journal: string): { tape: TapeFile; roster: Roster } {
+  const tape = readTapeFile(files, journal);
+  if (tape?.roster) return { tape, roster: tape.roster };
+  throw missing(path.join(journal, TAPE_FILE));
+}
+
+/** Changes the roster in a storage directory's file, as it is by now, without holding up this thread while the disk takes it. */
+export async function changeStorageRosterInBackground(
+  files: Files,
+  directory: string,
+  change: (roster: Roster) => Roster,
+): Promise<void> {
+  const file = path.join(directory, STORAGE_FILE);
+  const content = readStorageFile(files, directory);
+  if (!content?.roster) throw missing(file);
+  return replaceFileInBackground(files, file, storageJson({ ...content, roster: change(content.roster) }));
+}
+
+const missing = (file: string) =>
+  new TapeError('NOT_FOUND', `${file}: gone, or without a list of storage nodes: is its disk mounted?`, { path: file });
 
 function parseTapeId(value: unknown, file: string): Uint8Array {
   if (typeof value !== 'string' || !/^[0-9a-f]{32}$/.test(value)) {
@@ -129,6 +186,24 @@ function replaceFile(files: Files, file: string, text: string): void {
     files.syncDirectory(path.dirname(file));
   } catch (cause) {
     removeQuietly(files, made);
+    throw ioError(cause, file, 'write it');
+  }
+}
+
+async function replaceFileInBackground(files: Files, file: string, text: string): Promise<void> {
+  const made = `${file}.tmp`;
+  try {
+    const handle = files.open(made, 'make');
+    try {
+      await handle.writeAsync(new TextEncoder().encode(`${text}\n`), 0);
+      await handle.syncAsync();
+    } finally {
+      handle.close();
+    }
+    files.rename(made, file);
+    await files.syncDirectoryAsync(path.dirname(file));
+  } catch (cause) {
+    files.remove(made);
     throw ioError(cause, file, 'write it');
   }
 }

@@ -5,7 +5,7 @@
 //   1. storage-node.json with an id in the directories that have none: an id is listed only when its directory knows it;
 //   2. the list, with the new epoch, into each storage-node.json;
 //   3. and into tape.json. Blocks come after that.
-// Of several lists that of the latest epoch holds.
+// Of several lists that of the latest epoch holds, with the greatest `firstSequence` of all of them.
 import { TapeError } from '../errors.js';
 import type { Range } from '../ranges.js';
 
@@ -30,6 +30,8 @@ export interface Roster {
   skipped: readonly Range[];
   /** On how many storage nodes the session keeps each block; null in a list from before that was told. */
   redundancy: number | null;
+  /** Retention dropped all before it: blocks below it are not there, whatever files still hold them. */
+  firstSequence: bigint;
 }
 
 /**
@@ -40,11 +42,20 @@ export const RESERVED_SEQUENCES = 2n ** 48n;
 
 /** The list that holds: of the latest epoch, and of that one the last written, as a session gives back what it reserved. */
 export function latest(rosters: readonly (Roster | null)[]): Roster | null {
-  return rosters.reduce((best, roster) => {
+  const held = rosters.reduce((best, roster) => {
     if (best === null || roster === null) return best ?? roster;
     if (roster.epoch !== best.epoch) return roster.epoch > best.epoch ? roster : best;
     return roster.nextSequence < best.nextSequence ? roster : best;
   }, null);
+  return held && { ...held, firstSequence: greatestMark(rosters) };
+}
+
+/** Once one of the lists has it, blocks below it may go. */
+export function greatestMark(rosters: readonly (Roster | null)[]): bigint {
+  return rosters.reduce(
+    (mark, roster) => (roster !== null && roster.firstSequence > mark ? roster.firstSequence : mark),
+    0n,
+  );
 }
 
 /**
@@ -95,10 +106,17 @@ export function checkRoster(
 }
 
 /** What JSON can hold. */
-export function rosterJson({ nextSequence, unclosedFrom, skipped, ...rest }: Roster): Record<string, unknown> {
+export function rosterJson({
+  nextSequence,
+  unclosedFrom,
+  firstSequence,
+  skipped,
+  ...rest
+}: Roster): Record<string, unknown> {
   return {
     ...rest,
     nextSequence: String(nextSequence),
+    firstSequence: String(firstSequence),
     ...(unclosedFrom === null ? {} : { unclosedFrom: String(unclosedFrom) }),
     skipped: skipped.map(({ from, to }) => [String(from), String(to)]),
   };
@@ -145,6 +163,8 @@ export function parseRoster(value: unknown, file: string): Roster | null {
       return from < to ? { from, to } : refuse('skipped');
     }),
     redundancy: redundancy as number | null,
+    // Lists from before there was retention have none.
+    firstSequence: of.firstSequence === undefined ? 0n : sequence(of.firstSequence, 'firstSequence'),
   };
 }
 

@@ -62,6 +62,10 @@ export class MemoryFiles implements Files {
 
   checkWritable(): void {}
 
+  freeBytes(): number {
+    return Infinity;
+  }
+
   preallocate(file: string, bytes: number): void {
     const handle = this.open(file, this.#files.has(file) ? 'edit' : 'make');
     if (handle.bytes < bytes) handle.truncate(bytes);

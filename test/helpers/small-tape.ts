@@ -17,10 +17,11 @@ import { expect } from 'vitest';
 import { BlockDecoder } from '../../dist/src/block/decoder.js';
 import { planRecovery, type RecoveryReport, recover } from '../../dist/src/journal/recovery.js';
 import { resolveOptions } from '../../dist/src/options.js';
-import { TapeBlocks, type Verdict } from '../../dist/src/read/reader.js';
+import { TapeBlocks } from '../../dist/src/read/reader.js';
 import { Catalog, segmentName } from '../../dist/src/segment/catalog.js';
 import { DirectoryStorageNode } from '../../dist/src/storage/directory.js';
 import { Replicator } from '../../dist/src/storage/replicator.js';
+import { type Verdict, verifyTape } from '../../dist/src/storage/scrub/verify.js';
 import { EPOCH, TAPE_ID } from './bench.js';
 import { type Block, blockOf, zstd } from './blocks.js';
 import { MemoryFiles } from './memory-files.js';
@@ -124,7 +125,8 @@ export class SmallTape {
   }
 
   verify(redundancy: number): Promise<Verdict> {
-    return this.#blocks.verify(redundancy);
+    const { files, storage: directories } = this;
+    return verifyTape({ files, schema, zstd, directories, journal: '/journal' }, { redundancy });
   }
 
   /** What opening for writing finds out. */

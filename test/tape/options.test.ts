@@ -34,6 +34,18 @@ const VALUES: Record<Exclude<keyof TapeOptions, 'storage'>, { good: unknown[]; b
   laneBytes: { good: [65_536], bad: [65_535, 1024 ** 3 + 1, ...NOT_WHOLE] },
   maxSymbols: { good: [1, 100_000], bad: [0, 4_194_305, ...NOT_WHOLE] },
   lostStorageNodes: { good: [[]], bad: [['d7'], [1], ...NONSENSE] },
+  retention: {
+    good: [{ ageMs: 86_400_000 }, { bytes: 1024 ** 2 }, { ageMs: 100 * 365 * 86_400_000, bytes: 2 ** 53 - 1 }],
+    bad: [
+      ...[0, 1e13, ...NOT_WHOLE].map((ageMs) => ({ ageMs })),
+      ...[1024 ** 2 - 1, 2 ** 53, ...NOT_WHOLE].map((bytes) => ({ bytes, ageMs: 1 })),
+      { ageMs: 1, days: 1 },
+      { bytes: undefined },
+      [1],
+      1,
+      ...NONSENSE,
+    ],
+  },
   onWarning: { good: [() => {}], bad: [1, null, 'x', {}] },
 };
 
