@@ -91,9 +91,10 @@ export class Writer {
   }
 
   async #turn(): Promise<void> {
-    const { flusher, buffered } = this.#assembly;
+    const { flusher, buffered, retention } = this.#assembly;
     buffered?.persist();
     this.onPersist();
+    retention?.tick(flusher.storedTo);
     await flusher.doWork();
     flusher.countStorage();
     const { syncIntervalMs } = this.#options;
@@ -131,7 +132,7 @@ export class Writer {
   }
 
   async close(): Promise<FlushReport> {
-    const { flusher, replicator, buffered } = this.#assembly;
+    const { flusher, replicator, buffered, retention } = this.#assembly;
     const { journal } = this.session;
     this.#setState(TAPE_CLOSING);
     let report: FlushReport | null = null;
@@ -145,6 +146,7 @@ export class Writer {
         Atomics.store(longs, (at + LANE_SEALED_AT) >> 3, Atomics.load(longs, (at + LANE_TAIL) >> 3));
       }
       const stored = await drive(this.process, this.#assembly, flusher.flush());
+      await retention?.close();
       await replicator.close();
       buffered?.close();
       report = stored;
@@ -169,7 +171,7 @@ export async function openReader(
   const { files } = process;
   const { directories, journal, tapeId, roster } = survey(files, options.storage, options.journal);
   if (tapeId === null) return null;
-  const catalog = new Catalog(files, directories, roster?.skipped);
+  const catalog = new Catalog(files, directories, roster?.skipped, roster?.firstSequence);
   catalog.refresh(tapeId);
   const zstd = await process.zstd();
   return {
