@@ -18,7 +18,7 @@ import { Replicator } from './storage/replicator.js';
 import { finishRetention } from './storage/retention.js';
 import { checkRoster, RESERVED_SEQUENCES, type Roster, type RosterNode } from './storage/roster.js';
 import { takeDropLock } from './storage/scrub/repair-locks.js';
-import { checkWritable, claimDirectories, makeDirectory, type Survey, survey } from './storage/survey.js';
+import { checkWritable, claimDirectories, makeDirectory, restoreIds, type Survey, survey } from './storage/survey.js';
 
 /** A repair removes files, and no more, while an opening writer waits. */
 const DROPS_WAIT_MS = 10_000;
@@ -57,7 +57,7 @@ export async function beginSession(
   { random = Math.random, laneCount }: SessionKnobs = {},
 ): Promise<Session> {
   const { files } = runtime;
-  const before = survey(files, options.storage, options.journal);
+  const before = restoreIds(survey(files, options.storage, options.journal));
   checkSchema(schema, before);
   checkRoster(before.roster, before.directories, before.ids, options.lostStorageNodes);
   const mapper = chooseMapper(runtime, options);
@@ -98,7 +98,7 @@ async function beginLocked(
 ): Promise<Session> {
   const { files } = runtime;
   // Again, now that nobody else can be at it: another process may have made the tape, written to it and closed it meanwhile.
-  const found = survey(files, options.storage, options.journal);
+  const found = restoreIds(survey(files, options.storage, options.journal));
   checkSchema(schema, found);
   const { roster } = found;
   const givenUp = checkRoster(roster, found.directories, found.ids, options.lostStorageNodes);
@@ -115,7 +115,7 @@ async function beginLocked(
   // Blocks that a process left in the page cache as it died count as stored from here on.
   syncSegments(files, plan.openSegments);
   if (givenUp.length > 0) skipLost(catalog, found, givenUp, options);
-  else skipUnread(catalog, found, options);
+  else skipUnread(catalog, found, plan.lanes.length === 0, options);
   const missing = roster === null ? [] : skipUnclosed(catalog, roster);
   const from = catalog.nextSequence;
   claimDirectories(
@@ -151,6 +151,9 @@ async function beginLocked(
   await replicator.close();
   warnOfLosses(found, recovery, symbols?.lost ?? 0, options);
   catalog.refresh(tapeId);
+  for (const { path: file } of found.damaged) {
+    options.onWarning(`${file}: was damaged, and was written anew from what the tape's other files say`);
+  }
   for (const { path: file, reason } of catalog.damaged) {
     options.onWarning(`${file}: damaged (${reason}): of its blocks, those that could be found in it are read`);
   }
@@ -274,15 +277,20 @@ function skipLost(catalog: Catalog, { roster }: Survey, givenUp: RosterNode[], {
   );
 }
 
-/** A segment that can't be read may hold the last blocks, and be read again one day: their sequences are not given again. */
-function skipUnread(catalog: Catalog, { roster }: Survey, { onWarning }: ResolvedOptions): void {
+/**
+ * A segment that can't be read may hold the last blocks, and be read again one day: their sequences are not given again. Nor are those
+ * that a damaged one held, where a session that `ended` with close() says how many there were.
+ */
+function skipUnread(catalog: Catalog, { roster }: Survey, ended: boolean, { onWarning }: ResolvedOptions): void {
   const segments = [...catalog.segments.values()];
   // A storage node gets blocks in their order: what lies before one that is known was not the last.
   const isLast = ({ path: file, storage }: CatalogSegment) =>
     !segments.some(
       (other) => other.storage === storage && other.entries.length > 0 && isWrittenAfter(other.path, file),
     );
-  const unread = segments.filter((segment) => segment.header === null && !segment.sealed && isLast(segment));
+  const unread = segments.filter(
+    (segment) => segment.header === null && !segment.sealed && (ended || segment.unreadable) && isLast(segment),
+  );
   const from = catalog.nextSequence;
   const to = roster?.nextSequence ?? from;
   if (unread.length === 0 || from >= to) return;
@@ -312,17 +320,18 @@ export function checkSchema(schema: Schema, { tape, journal }: Survey): void {
 }
 
 export function checkSegmentSchemas(schema: Schema, catalog: Catalog): void {
-  for (const { header, path: file } of catalog.segments.values()) {
-    if (header !== null && header.fingerprint !== schema.fingerprint) throw mismatch(schema, header.schema, file);
+  for (const { fingerprint, header, path: file } of catalog.segments.values()) {
+    if (fingerprint !== null && fingerprint !== schema.fingerprint)
+      throw mismatch(schema, header?.schema ?? null, file);
   }
 }
 
-function mismatch(given: Schema, recorded: Schema, file: string): TapeError {
+function mismatch(given: Schema, recorded: Schema | null, file: string): TapeError {
   const describe = ({ name, fields }: Schema) =>
     `${name}(${fields.map((field) => `${field.name} ${describeKind(field)}`).join(', ')})`;
   return new TapeError(
     'SCHEMA_MISMATCH',
-    `${file}: recorded as ${describe(recorded)}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,
+    `${file}: recorded as ${recorded === null ? 'another' : describe(recorded)}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,
     { path: file },
   );
 }

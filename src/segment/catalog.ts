@@ -155,7 +155,7 @@ export class Catalog {
 
   #readSegment(file: string, storage: number, tapeId: Uint8Array | null, isWhole: IsWhole | null): void {
     const known = this.segments.get(file) ?? null;
-    if (known?.sealed) return;
+    if (known?.sealed && known.damage === null) return;
     try {
       this.#enter(readContents(this.#files, { path: file, storage }, known, tapeId, isWhole), known);
     } catch (error) {

@@ -5,6 +5,7 @@
 //   good     none     found by walking their headers: it is being written, or its writer died, or the footer is damaged
 //   damaged  good     those of the footer, if those block headers that are whole are of this tape
 //   damaged  none     searched for, and checked whole: recovery leaves such a file as it is, with torn blocks too
+import type { BlockHeader } from '../block/header.js';
 import { TapeError } from '../errors.js';
 import type { Files } from '../files.js';
 import { type BlockEntry, FOOTER_MAGIC, TRAILER_BYTES } from './footer.js';
@@ -20,6 +21,8 @@ export interface CatalogSegment {
   header: SegmentHeader | null;
   /** Of the session that made it; without a header the latest of its blocks, 0 without any. */
   epoch: number;
+  /** Of its schema; without a header that of its blocks, null without any. */
+  fingerprint: bigint | null;
   /** Its footer is good. */
   sealed: boolean;
   /** Behind the last block known. */
@@ -27,6 +30,8 @@ export interface CatalogSegment {
   entries: readonly BlockEntry[];
   /** What is wrong with it, for people; null where nothing is. */
   damage: string | null;
+  /** The file system did not give all of it: it may hold more, and give it one day. */
+  unreadable: boolean;
 }
 
 /** Whether all of the block is there. */
@@ -48,10 +53,12 @@ export function readContents(
     storage,
     header: null,
     epoch: 0,
+    fingerprint: null,
     sealed: false,
     end: 0,
     entries: [],
     damage: null,
+    unreadable: false,
   };
   try {
     withSegment(files, path, (reader) => {
@@ -63,6 +70,7 @@ export function readContents(
         }
         segment.header = header;
         segment.epoch = header.epoch;
+        segment.fingerprint = header.fingerprint;
       }
       const footer = attempt(() => reader.footer());
       if (typeof footer === 'string') segment.damage ??= footer;
@@ -77,7 +85,7 @@ export function readContents(
   } catch (error) {
     if (!isOfDisk(error)) throw error;
     // What was found before may be there again when the disk answers.
-    return { ...(known ?? segment), header: null, sealed: false, damage: error.message };
+    return { ...(known ?? segment), header: null, sealed: false, damage: error.message, unreadable: true };
   }
   return segment;
 }
@@ -98,15 +106,18 @@ function attempt<T>(read: () => T): T | string {
 
 /** Of a sealed segment without a header: whose are its blocks? */
 function checkTape(reader: SegmentReader, segment: CatalogSegment, tapeId: Uint8Array | null): void {
-  let ours = false;
-  for (const { offset } of segment.entries) {
-    const header = reader.blockHeader(offset);
-    if (typeof header === 'string') continue;
-    segment.epoch = Math.max(segment.epoch, header.epoch);
-    ours = tapeId === null || isSameId(header.tapeId, tapeId);
-    if (!ours) break;
-  }
-  if (!ours) segment.entries = [];
+  const headers = segment.entries
+    .map(({ offset }) => reader.blockHeader(offset))
+    .filter((header) => typeof header !== 'string');
+  if (headers.length > 0 && headers.every((header) => tapeId === null || isSameId(header.tapeId, tapeId))) {
+    for (const header of headers) takeFrom(header, segment);
+  } else segment.entries = [];
+}
+
+/** What the segment's own header can't say. */
+function takeFrom({ epoch, fingerprint }: BlockHeader, segment: CatalogSegment): void {
+  segment.epoch = Math.max(segment.epoch, epoch);
+  segment.fingerprint ??= fingerprint;
 }
 
 function walkBlocks(
@@ -134,20 +145,21 @@ function walkBlocks(
     if (isWhole !== null && !isWhole(path, entry)) continue;
     if (header === null) {
       if (isWhole === null && !wasWhole.has(block.checksum) && !reader.isWhole(offset, block)) continue;
-      segment.epoch = Math.max(segment.epoch, block.epoch);
+      takeFrom(block, segment);
     }
     entries.push(entry);
   }
-  if (segment.end > reader.fileBytes) damaged(`it is cut at byte ${reader.fileBytes}, within a block`);
-  else if (endsAsSealed(reader)) damaged('its footer is damaged');
-  else if (
-    reader.read(segment.end, 8).some((byte) => byte !== 0) &&
-    typeof reader.blockHeader(segment.end) === 'string'
-  )
-    damaged(`from byte ${segment.end} on it holds no whole block`);
+  const reason = tailDamage(reader, segment.end);
+  // Looked at again: it may have been sealed just now.
+  if (reason !== null && reader.footer() === null) damaged(reason);
 }
 
-function endsAsSealed(reader: SegmentReader): boolean {
-  const magic = reader.read(Math.max(0, reader.fileBytes - TRAILER_BYTES), FOOTER_MAGIC.length);
-  return new TextDecoder().decode(magic) === FOOTER_MAGIC;
+/** What is wrong behind the last block, which ends at `end`; null where nothing is, or nothing was written yet. */
+function tailDamage(reader: SegmentReader, end: number): string | null {
+  if (end > reader.fileBytes) return `it is cut at byte ${reader.fileBytes}, within a block`;
+  const trailer = reader.read(Math.max(0, reader.fileBytes - TRAILER_BYTES), FOOTER_MAGIC.length);
+  if (new TextDecoder().decode(trailer) === FOOTER_MAGIC) return 'its footer is damaged';
+  const isUnwritten = reader.read(end, 8).every((byte) => byte === 0);
+  if (isUnwritten || typeof reader.blockHeader(end) !== 'string') return null;
+  return `from byte ${end} on it holds no whole block`;
 }

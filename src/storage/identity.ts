@@ -5,10 +5,12 @@
 //   <journal directory>/tape.json           { "format": "ticktape tape", "version": 1, "tapeId": …, "epoch": n, "schema": {…},
 //                                             "roster": {…} }
 //
-// The roster is that of roster.ts; it and the id are missing in files from before there were any.
+// The roster is that of roster.ts. Each ends in "checksum": 16 hex digits, XXH64 of the rest of the content as JSON without spaces. The
+// roster, the id and the checksum are missing in files from before there were any.
 import path from 'node:path';
 import { TapeError } from '../errors.js';
 import type { Files } from '../files.js';
+import { hash64 } from '../hash.js';
 import { ioError, removeQuietly } from '../io.js';
 import { Schema } from '../schema.js';
 import { greatestMark, isEpoch, isNodeId, parseRoster, type Roster, rosterJson } from './roster.js';
@@ -35,10 +37,10 @@ export interface StorageFile {
 
 export const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
-/** What the storage directory says of itself and its tape, or null where nothing does. */
-export function readStorageFile(files: Files, directory: string): StorageFile | null {
+/** What the storage directory says of itself and its tape, or null where nothing does. A file that was damaged goes to `damaged`. */
+export function readStorageFile(files: Files, directory: string, damaged: TapeError[] = []): StorageFile | null {
   const file = path.join(directory, STORAGE_FILE);
-  const content = readJson(files, file, STORAGE_FORMAT);
+  const content = readJson(files, file, STORAGE_FORMAT, damaged);
   if (content === null) return null;
   const { id = null } = content;
   if (id !== null && !isNodeId(id)) {
@@ -53,7 +55,7 @@ export function writeStorageFile(files: Files, directory: string, content: Stora
 
 function storageJson({ tapeId, id, roster }: StorageFile): string {
   const content = { format: STORAGE_FORMAT, version: VERSION, tapeId: hexOf(tapeId), id };
-  return JSON.stringify(roster === null ? content : { ...content, roster: rosterJson(roster) });
+  return sealedJson(roster === null ? content : { ...content, roster: rosterJson(roster) });
 }
 
 /** `firstSequence` as the storage directories have it by now; those that can't be read say nothing. */
@@ -70,10 +72,10 @@ export function storedMark(files: Files, directories: readonly string[]): bigint
   );
 }
 
-/** What the journal says of its tape, or null where there is none. */
-export function readTapeFile(files: Files, journal: string): TapeFile | null {
+/** What the journal says of its tape, or null where there is none. A file that was damaged goes to `damaged`. */
+export function readTapeFile(files: Files, journal: string, damaged: TapeError[] = []): TapeFile | null {
   const file = path.join(journal, TAPE_FILE);
-  const content = readJson(files, file, TAPE_FORMAT);
+  const content = readJson(files, file, TAPE_FORMAT, damaged);
   if (content === null) return null;
   const { epoch } = content;
   if (!isEpoch(epoch)) {
@@ -92,7 +94,7 @@ export function writeTapeFile(files: Files, journal: string, content: TapeFile):
 }
 
 function tapeJson({ tapeId, epoch, schema, roster }: TapeFile): string {
-  return JSON.stringify({
+  return sealedJson({
     format: TAPE_FORMAT,
     version: VERSION,
     tapeId: hexOf(tapeId),
@@ -149,7 +151,7 @@ function parseTapeId(value: unknown, file: string): Uint8Array {
   return new Uint8Array(Buffer.from(value, 'hex'));
 }
 
-function readJson(files: Files, file: string, format: string): Record<string, unknown> | null {
+function readJson(files: Files, file: string, format: string, damaged: TapeError[]): Record<string, unknown> | null {
   let text: string;
   try {
     text = new TextDecoder().decode(files.readFile(file));
@@ -158,20 +160,33 @@ function readJson(files: Files, file: string, format: string): Record<string, un
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
     throw ioError(cause, file, 'read it');
   }
-  let content: Record<string, unknown>;
+  const isDamaged = (what: string, cause?: unknown): null => {
+    damaged.push(new TapeError('CORRUPT', `${file}: ${what}: restore it from another copy`, { cause, path: file }));
+    return null;
+  };
+  let parsed: Record<string, unknown> | null;
   try {
-    content = JSON.parse(text);
+    parsed = JSON.parse(text);
   } catch (cause) {
-    throw new TapeError('CORRUPT', `${file}: not JSON: restore it from another copy`, { cause, path: file });
+    return isDamaged('not JSON', cause);
   }
-  if (content?.format !== format) throw new TapeError('BAD_MAGIC', `${file}: not a "${format}" file`, { path: file });
+  const { checksum, ...content } = parsed ?? {};
+  if (checksum !== undefined && checksum !== checksumOf(content)) return isDamaged('its checksum differs');
+  if (content.format !== format) throw new TapeError('BAD_MAGIC', `${file}: not a "${format}" file`, { path: file });
   if (content.version !== VERSION) {
     throw new TapeError('BAD_VERSION', `${file}: format ${String(content.version)} is unknown`, { path: file });
   }
   return content;
 }
 
-/** Puts `text` in the file's place as a whole, and on the disk. */
+const checksumOf = (content: object): string =>
+  hash64(new TextEncoder().encode(JSON.stringify(content)))
+    .toString(16)
+    .padStart(16, '0');
+
+const sealedJson = (content: object): string => JSON.stringify({ ...content, checksum: checksumOf(content) });
+
+/** Puts the text in the file's place as a whole, and on the disk. */
 function replaceFile(files: Files, file: string, text: string): void {
   const made = `${file}.tmp`;
   try {
@@ -203,7 +218,7 @@ async function replaceFileInBackground(files: Files, file: string, text: string)
     files.rename(made, file);
     await files.syncDirectoryAsync(path.dirname(file));
   } catch (cause) {
-    files.remove(made);
+    removeQuietly(files, made);
     throw ioError(cause, file, 'write it');
   }
 }

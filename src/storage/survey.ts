@@ -3,7 +3,15 @@ import { TapeError } from '../errors.js';
 import type { Files } from '../files.js';
 import { ioError } from '../io.js';
 import type { Schema } from '../schema.js';
-import { hexOf, readStorageFile, readTapeFile, type TapeFile, writeStorageFile, writeTapeFile } from './identity.js';
+import {
+  hexOf,
+  readStorageFile,
+  readTapeFile,
+  STORAGE_FILE,
+  type TapeFile,
+  writeStorageFile,
+  writeTapeFile,
+} from './identity.js';
 import { latest, type Roster } from './roster.js';
 
 /** What is there before a tape is opened. Nothing is changed to find out. */
@@ -20,6 +28,8 @@ export interface Survey {
   ids: (string | null)[];
   /** Null where nothing has one yet. */
   roster: Roster | null;
+  /** Of tape.json and storage-node.json, those that are damaged: their errors. What they said is taken from the others. */
+  damaged: readonly TapeError[];
 }
 
 /**
@@ -46,7 +56,15 @@ export function survey(files: Files, storage: readonly string[], journalOption: 
     ...(journalOption === undefined ? [] : [path.resolve(journalOption)]),
     ...directories.map((directory) => path.join(directory, 'journal')),
   ];
-  const found = candidates.find((directory) => readTapeFile(files, directory) !== null);
+  const damaged: TapeError[] = [];
+  let tape: TapeFile | null = null;
+  let found: string | undefined;
+  for (const directory of candidates) {
+    tape = readTapeFile(files, directory, damaged);
+    if (tape === null && damaged.length === 0) continue;
+    found = directory;
+    break;
+  }
   if (found !== undefined && journalOption !== undefined && found !== candidates[0]) {
     throw new TapeError(
       'BAD_OPTION',
@@ -57,9 +75,8 @@ export function survey(files: Files, storage: readonly string[], journalOption: 
     );
   }
   const journal = found ?? candidates[0];
-  const tape = found === undefined ? null : readTapeFile(files, found);
   let tapeId = tape?.tapeId ?? null;
-  const storageFiles = directories.map((directory) => readStorageFile(files, directory));
+  const storageFiles = directories.map((directory) => readStorageFile(files, directory, damaged));
   for (const [i, directory] of directories.entries()) {
     const owner = storageFiles[i]?.tapeId;
     if (owner === undefined) continue;
@@ -75,9 +92,29 @@ export function survey(files: Files, storage: readonly string[], journalOption: 
       );
     }
   }
+  if (tapeId === null && damaged.length > 0) throw damaged[0];
   const ids = storageFiles.map((file) => file?.id ?? null);
   const roster = latest([tape?.roster ?? null, ...storageFiles.map((file) => file?.roster ?? null)]);
-  return { directories, journal, tape, tapeId, ids, roster };
+  return { directories, journal, tape, tapeId, ids, roster, damaged };
+}
+
+/**
+ * The survey with the ids that damaged files held, by the roster: the storage node that was in such a directory last is in it still.
+ * The roster of the other files is no older than what a damaged one said, as far as any block goes (roster.ts).
+ * @throws TapeError `CORRUPT` where it does not say so; reading does without
+ */
+export function restoreIds(found: Survey): Survey {
+  const { directories, roster, damaged } = found;
+  const ids = [...found.ids];
+  for (const error of damaged) {
+    if (roster === null) throw error;
+    const i = directories.findIndex((directory) => error.path === path.join(directory, STORAGE_FILE));
+    if (i < 0) continue;
+    const node = roster.storageNodes.find(({ path: last, id }) => last === directories[i] && !ids.includes(id));
+    if (node === undefined) throw error;
+    ids[i] = node.id;
+  }
+  return { ...found, ids };
 }
 
 /** The directory as the file system knows it, links followed, also where its last parts don't exist yet. */

@@ -171,3 +171,76 @@ describe('what is missing', () => {
     expect(left).toBe(100);
   });
 });
+
+describe('a segment whose header is damaged', () => {
+  const warned = async (root: string, nodes: number, n: number) => {
+    const warnings: string[] = [];
+    const onWarning = (message: string) => warnings.push(message);
+    const tape = await openTape(schema, { storage: storageOf(root, nodes), ...SMALL, onWarning });
+    tape.append(BigInt(n), 'S1', 1, n, '');
+    await tape.close();
+    return warnings;
+  };
+
+  test.each([
+    [1, 'once'],
+    [2, 'twice'],
+  ] as const)(
+    'with %i copies of each block: all is read, verified and written on; it is left as it is',
+    async (nodes, name) => {
+      const root = copyOf(roots[name]);
+      const file = segment(root, 0);
+      const bytes = readFileSync(file);
+      bytes.fill(0, 0, 4096);
+      writeFileSync(file, bytes);
+      const reader = await read(storageOf(root, nodes));
+      expect((await recordsOf(reader)).map(({ n }) => n)).toEqual(upTo(100));
+      expect(await reader.verify({ redundancy: nodes })).toMatchObject({
+        copies: 5 * nodes,
+        damaged: [],
+        underReplicated: 0,
+        damagedSegments: [{ path: file, reason: expect.stringContaining('does not begin as a segment') }],
+      });
+      const warnings = await warned(root, nodes, 100);
+      expect(warnings).toEqual([expect.stringContaining(file)]);
+      expect(Buffer.compare(readFileSync(file), bytes)).toBe(0);
+      const again = await read(storageOf(root, nodes));
+      expect((await recordsOf(again)).map(({ n }) => n)).toEqual(upTo(101));
+    },
+  );
+
+  test('of which nothing is left: sequences that it may have held are not given again', async () => {
+    const root = copyOf(roots.once);
+    const file = segment(root, 0);
+    const original = readFileSync(file);
+    writeFileSync(file, 'gone');
+    const warnings = await warned(root, 1, 100);
+    expect(warnings.length).toBe(2);
+    expect(warnings[0]).toContain('sequences go on at 100');
+    const reader = await read(storageOf(root, 1));
+    expect((await recordsOf(reader)).map(({ n }) => n)).toEqual([100]);
+    expect((await reader.verify()).damagedSegments.map((found) => found.path)).toEqual([file]);
+    // And if it comes back, nothing is in its way.
+    writeFileSync(file, original);
+    expect((await recordsOf(await read(storageOf(root, 1)))).map(({ n }) => n)).toEqual(upTo(101));
+  });
+
+  test('in each segment, where nothing else tells of epochs: none comes back', async () => {
+    const root = copyOf(roots.once);
+    for (const n of [100, 101]) await warned(root, 1, n);
+    const [directory] = storageOf(root, 1);
+    const file = path.join(directory, 'storage-node.json');
+    const { roster: _, checksum: __, ...before } = JSON.parse(readFileSync(file, 'utf8'));
+    writeFileSync(file, JSON.stringify(before));
+    rmSync(path.join(directory, 'journal', 'tape.json'));
+    for (const number of [1, 2, 3]) {
+      const damaged = path.join(directory, segmentName(number));
+      const bytes = readFileSync(damaged);
+      bytes[20] ^= 1;
+      writeFileSync(damaged, bytes);
+    }
+    await warned(root, 1, 102);
+    expect(JSON.parse(readFileSync(path.join(directory, 'journal', 'tape.json'), 'utf8')).epoch).toBe(4);
+    expect((await recordsOf(await read([directory]))).map(({ n }) => n)).toEqual(upTo(103));
+  });
+});

@@ -65,8 +65,10 @@ function laterVersion(file: string): void {
   writeFileSync(file, bytes);
 }
 
+/** As if by hand: without a checksum. */
 function rewrite(file: string, change: (content: Record<string, unknown>) => unknown): void {
-  writeFileSync(file, JSON.stringify(change(JSON.parse(readFileSync(file, 'utf8')))));
+  const { checksum: _, ...content } = JSON.parse(readFileSync(file, 'utf8'));
+  writeFileSync(file, JSON.stringify(change(content)));
 }
 
 // The lock is taken before lanes and segments are looked at, and says who had it last.
@@ -93,8 +95,6 @@ const inJournal: Damage[] = [
   ['tape.json of another program', tapeFile, (file) => rewrite(file, () => ({ name: 'x' })), 'BAD_MAGIC'],
   ['tape.json that is null', tapeFile, (file) => writeFileSync(file, 'null'), 'BAD_MAGIC'],
   ['tape.json of a later version', tapeFile, (file) => rewrite(file, (of) => ({ ...of, version: 2 })), 'BAD_VERSION'],
-  ['tape.json that is cut', tapeFile, (file) => truncateSync(file, 20), 'CORRUPT'],
-  ['tape.json that is empty', tapeFile, (file) => truncateSync(file, 0), 'CORRUPT'],
   ['tape.json without an id', tapeFile, (file) => rewrite(file, (of) => ({ ...of, tapeId: 'x' })), 'CORRUPT'],
   [
     'tape.json with an epoch that is none',
@@ -110,7 +110,6 @@ const inJournal: Damage[] = [
     (file) => rewrite(file, (of) => ({ ...of, version: 9 })),
     'BAD_VERSION',
   ],
-  ['storage-node.json that is cut', storageFile, (file) => truncateSync(file, 10), 'CORRUPT'],
   [
     'storage-node.json with half an id',
     storageFile,

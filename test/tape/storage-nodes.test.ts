@@ -10,7 +10,11 @@ import { errorOf, readAll } from '../helpers/tape.js';
 
 const rowOf = (n: number) => [BigInt(n), 0, `S${n % 4}`, n / 100, n] as const;
 const numbersOf = async (storage: readonly string[]) => (await readAll(trade, storage)).map(({ n }) => n);
-const json = (file: string) => JSON.parse(readFileSync(file, 'utf8'));
+/** What is in the file, without its checksum: it may be written back changed, as if by hand. */
+function json(file: string) {
+  const { checksum: _, ...content } = JSON.parse(readFileSync(file, 'utf8'));
+  return content;
+}
 const storageFile = (directory: string) => path.join(directory, 'storage-node.json');
 const tapeFile = (root: string) => path.join(root, 'd0', 'journal', 'tape.json');
 const idOf = (directory: string): string => json(storageFile(directory)).id;
