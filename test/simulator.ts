@@ -56,11 +56,12 @@ process.on('unhandledRejection', (error) => {
   if ((error as Error)?.name !== 'ProcessDied') strays.push(`unhandled rejection: ${(error as Error)?.stack}`);
 });
 
-let report = { seeds: 0, operations: 0, records: 0, faults: {} as Record<string, number> };
+const emptyReport = () => ({ seeds: 0, operations: 0, records: 0, traceHash: 0, faults: {} as Record<string, number> });
+let report = emptyReport();
 let saidMs = 0;
 function sayProgress(): void {
   say({ at: seed, ...report });
-  report = { seeds: 0, operations: 0, records: 0, faults: {} };
+  report = emptyReport();
   saidMs = performance.now();
 }
 
@@ -72,6 +73,7 @@ for (; seed < to; seed += step) {
   report.seeds++;
   report.operations += outcome.operations;
   report.records += outcome.records;
+  report.traceHash = (report.traceHash + outcome.traceHash) >>> 0;
   for (const [fault, times] of Object.entries(outcome.faults)) {
     report.faults[fault] = (report.faults[fault] ?? 0) + times;
   }

@@ -23,11 +23,7 @@ export const BUGS = [
     '(header) => decoder.verify(header)',
     '() => {}',
   ]),
-  bug('recovery takes from lanes what blocks hold', [
-    'src/journal/recovery.js',
-    'held.get(keyOf(lane)) ?? []',
-    '[]',
-  ]),
+  bug('recovery takes from lanes what blocks hold', ['src/journal/recovery.js', 'held.get(keyOf(lane)) ?? []', '[]']),
   bug('recovery removes lanes before their records are in blocks', [
     'src/journal/recovery.js',
     'if (lanes.length > 0)\n        await sealLanes(',
@@ -38,15 +34,16 @@ export const BUGS = [
     'return named ? step : 0',
     'return step',
   ]),
-  bug('recovery writes a footer before the blocks are synced', [
-    'src/segment/writer.js',
-    'handle.sync();\n            files.syncDirectory(path.dirname(file));',
-    '',
-  ], ['src/session.js', 'syncSegments(files, plan.openSegments);', ''], [
-    'src/segment/writer.js',
-    'handle.truncate(end + footer.length);\n            handle.sync();',
-    'handle.truncate(end + footer.length);',
-  ]),
+  bug(
+    'recovery writes a footer before the blocks are synced',
+    ['src/segment/writer.js', 'handle.sync();\n            files.syncDirectory(path.dirname(file));', ''],
+    ['src/session.js', 'syncSegments(files, plan.openSegments);', ''],
+    [
+      'src/segment/writer.js',
+      'handle.truncate(end + footer.length);\n            handle.sync();',
+      'handle.truncate(end + footer.length);',
+    ],
+  ),
   bug('a lane has its name before its header is on the disk', ['src/journal/journal.js', 'handle.sync()', '']),
   bug('a roster has its name before it is on the disk', ['src/storage/identity.js', 'handle.sync();', '']),
   bug('an epoch comes back', ['src/session.js', 'return last + 1;', 'return Math.max(last, 1);']),
@@ -61,13 +58,17 @@ export const BUGS = [
     'mayCommit &&= isCommitted',
     'mayCommit &&= true',
   ]),
-  bug('lanes let go of records before their blocks are stored', [
-    'src/flush/flusher.js',
-    'this.#sealedBlocks++;',
-    `this.#sealedBlocks++;
+  bug(
+    'lanes let go of records before their blocks are stored',
+    [
+      'src/flush/flusher.js',
+      'this.#sealedBlocks++;',
+      `this.#sealedBlocks++;
         for (const { lane, position } of to)
             this.#parts.kernels.release(map.lanes + lane * map.laneStride, position);`,
-  ], ['src/flush/flusher.js', 'for (const { lane, position } of sealed.to)', 'for (const { lane, position } of [])']),
+    ],
+    ['src/flush/flusher.js', 'for (const { lane, position } of sealed.to)', 'for (const { lane, position } of [])'],
+  ),
   bug('a write that fails counts as done', [
     'src/storage/replicator.js',
     'if (!copy.isLeft)\n                this.#failed(copy, error);',
@@ -75,8 +76,8 @@ export const BUGS = [
   ]),
   bug("with durability 'disk' a block is stored before it is synced", [
     'src/storage/replicator.js',
-    "this.#options.durable ? 'stored' : 'committed'",
-    "'committed'",
+    'flight.copies.every(({ state }) => state === this.#last)',
+    'flight.copies.every(({ state }) => isVisible(state))',
   ]),
   bug('close does not sync', ['src/storage/replicator.js', 'await node.close();', '']),
   bug('a footer is written before the blocks are synced', ['src/segment/writer.js', 'await this.sync();', '']),

@@ -32,6 +32,8 @@ const emptyReport = (/** @type {string} */ runtime) => ({
   faults: /** @type {Record<string, number>} */ ({}),
   operations: 0,
   records: 0,
+  /** Of all that happened and was read in all seeds: the same on every runtime. */
+  traceHash: 0,
   seconds: 0,
   /** Seeds whose violation is a known one, by its name. */
   known: /** @type {Record<string, number>} */ ({}),
@@ -109,6 +111,7 @@ export async function simulate(/** @type {SimulateOptions} */ options) {
       report.seeds += said.seeds;
       report.operations += said.operations;
       report.records += said.records;
+      report.traceHash = (report.traceHash + said.traceHash) >>> 0;
       for (const [fault, times] of Object.entries(said.faults)) {
         report.faults[fault] = (report.faults[fault] ?? 0) + times;
       }

@@ -28,8 +28,11 @@ export class Model {
   readonly shape: Shape;
   readonly producers: Producer[] = [];
   readonly violations: string[] = [];
-  /** What readers saw at each sequence: producer and number. */
+  /** What readers saw at each sequence: producer and number. And where they saw it. */
   readonly #seen = new Map<bigint, string>();
+  readonly #places = new Map<string, bigint>();
+  /** Retention lets go of all sequences before it. */
+  #mark = 0n;
   readonly #onViolation: (what: string) => void;
   #hash = 0;
 
@@ -70,10 +73,14 @@ export class Model {
     for (const producer of this.producers) if (producer.settled === null) producer.cut = true;
     // What is read after recovery is certain again.
     this.#seen.clear();
+    this.#places.clear();
   }
 
-  /** Looks at the records themselves, and at their order. Answers the numbers found of each producer, in the order of the tape. */
-  async read(batches: AsyncIterable<Batch<Records>>): Promise<number[][]> {
+  /**
+   * Looks at the records themselves, and at their order. `mark`: up to where retention has let go, asked when all is read. Answers the
+   * numbers found of each producer, in the order of the tape.
+   */
+  async read(batches: AsyncIterable<Batch<Records>>, mark: () => bigint): Promise<number[][]> {
     const found: number[][] = this.producers.map(() => []);
     let next = 0n;
     for await (const { columns, length, ...batch } of rows(batches)) {
@@ -108,11 +115,31 @@ export class Model {
         found[id].push(n);
         const key = `${id}/${n}`;
         const seen = this.#seen.get(sequence);
-        if (seen === undefined) this.#seen.set(sequence, key);
-        else if (seen !== key) this.violation(`sequence ${sequence} was ${seen} and is ${key}`);
+        if (seen === undefined) {
+          this.#seen.set(sequence, key);
+          this.#places.set(key, sequence);
+        } else if (seen !== key) this.violation(`sequence ${sequence} was ${seen} and is ${key}`);
       }
     }
+    if (mark() < this.#mark) this.violation(`the mark of retention was ${this.#mark} and is ${mark()}`);
+    this.#mark = mark();
     return found;
+  }
+
+  /** Whether retention may have let go of the record: it lay before the mark, or nobody saw where it lay, and none before it is there. */
+  #isDropped(id: number, n: number, there: ReadonlySet<number>): boolean {
+    if (this.#mark === 0n) return false;
+    const sequence = this.#places.get(`${id}/${n}`);
+    if (sequence !== undefined) return sequence < this.#mark;
+    for (let before = 0; before < n; before++) if (there.has(before)) return false;
+    return true;
+  }
+
+  /** The first of these numbers that is missing and should not be, or undefined. */
+  #missing(id: number, wanted: Iterable<number>, numbers: readonly number[]): number | undefined {
+    const there = new Set(numbers);
+    for (const n of wanted) if (!there.has(n) && !this.#isDropped(id, n, there)) return n;
+    return undefined;
   }
 
   /** While a writer is at it, or after its process died and before anything was recovered. */
@@ -132,44 +159,41 @@ export class Model {
       if (producer.settled !== null) this.#checkSettled(producer, producer.settled, numbers, when);
       else if (!producer.cut) this.#checkPrefix(producer, producer.kept, numbers, `${when}: appended`);
       else {
-        const missing = firstMissing(numbers, producer.durable);
-        if (missing >= 0) {
+        const missing = this.#missing(producer.id, upTo(producer.durable), numbers);
+        if (missing !== undefined) {
           this.violation(
             `${when}: lost in a power cut: record ${missing} of producer ${producer.id}, of whom ${producer.durable} were synced`,
           );
         }
       }
-      producer.settled ??= numbers;
+      // What retention let go of does not come back.
+      producer.settled = numbers;
     }
   }
 
   #checkPrefix({ id }: Producer, least: number, numbers: readonly number[], what: string): void {
-    const missing = firstMissing(numbers, Math.max(least, numbers.length));
-    if (missing < 0) return;
-    this.violation(
-      `${what}, and lost: record ${missing} of producer ${id} (${numbers.length} found, ${least} expected)`,
-    );
+    const last = numbers.reduce((most, n) => Math.max(most, n + 1), 0);
+    const missing = this.#missing(id, upTo(Math.max(least, last)), numbers);
+    if (missing === undefined) return;
+    this.violation(`${what}, and lost: record ${missing} of producer ${id} (${numbers.length} found, ${least} expected)`);
   }
 
   #checkSettled({ id }: Producer, settled: readonly number[], numbers: readonly number[], when: string): void {
-    if (settled.length === numbers.length && settled.every((n, i) => n === numbers[i])) return;
-    const there = new Set(numbers);
-    const missing = settled.find((n) => !there.has(n));
+    const missing = this.#missing(id, settled, numbers);
+    if (missing !== undefined) {
+      this.violation(`${when}: lost after it was recovered: record ${missing} of producer ${id}`);
+    }
     const before = new Set(settled);
     const added = numbers.find((n) => !before.has(n));
-    this.violation(
-      missing === undefined
-        ? `${when}: record ${added} of producer ${id} came back after it was gone`
-        : `${when}: lost after it was recovered: record ${missing} of producer ${id}`,
-    );
+    if (added !== undefined) this.violation(`${when}: record ${added} of producer ${id} came back after it was gone`);
+    const still = new Set(numbers);
+    const order = settled.filter((n) => still.has(n));
+    if (!order.every((n, i) => n === numbers[i])) this.violation(`${when}: the order of producer ${id} has changed`);
   }
 }
 
-/** The first of 0 to `count` - 1 that is not there, or -1. */
-function firstMissing(numbers: readonly number[], count: number): number {
-  const there = new Set(numbers);
-  for (let n = 0; n < count; n++) if (!there.has(n)) return n;
-  return -1;
+function* upTo(end: number): Generator<number> {
+  for (let n = 0; n < end; n++) yield n;
 }
 
 async function* rows(batches: AsyncIterable<Batch<Records>>) {

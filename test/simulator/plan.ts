@@ -69,6 +69,7 @@ export function planOf(seed: number): Plan {
       segmentBytes: dice.pick([4096, 16_384, 65_536]),
       segmentMaxAgeMs: dice.pick([50, 3_600_000]),
       lostStorageNodes: [],
+      retention: dice.pick([undefined, undefined, { bytes: 40_000 }, { ageMs: 300 }, { ageMs: 20_000, bytes: 80_000 }]),
       onWarning: () => {},
     },
     mapped,

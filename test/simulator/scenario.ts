@@ -160,7 +160,7 @@ export class Scenario {
     else if (at < 0.85) this.#newAppender();
     else if (at < 0.86) this.#leave();
     else if (at < 0.875) await this.#read('meanwhile');
-    else if (at < 0.9) this.#world.storage.files.forEach((inode) => inode.writeBack(this.#world.dice));
+    else if (at < 0.9) for (const inode of this.#world.storage.files.values()) inode.writeBack(this.#world.dice);
     else if (at < 0.96) {
       if (!this.#calm && dice.chance(faults.troubles)) this.#trouble();
     } else if (at < 0.97) {
@@ -202,7 +202,10 @@ export class Scenario {
   readonly #left: LiveProducer[] = [];
 
   #append(): void {
-    if (this.#live.length === 0) return this.#newAppender();
+    if (this.#live.length === 0) {
+      this.#newAppender();
+      return;
+    }
     const live = this.#dice.pick(this.#live);
     const { producer } = live;
     const count = this.#dice.between(1, this.#plan.batch);
@@ -452,15 +455,15 @@ export class Scenario {
   async #read(when: string): Promise<void> {
     this.#world.trace('read', when);
     const { errors } = this.#world;
-    const found = await this.#reader(`reading ${when}`, ({ blocks }) => this.#model.read(blocks.scan({})));
+    const found = await this.#reader(`reading ${when}`, ({ blocks, mark }) => this.#model.read(blocks.scan({}), mark));
     // What is on a disk that is away is not seen.
     if (found !== undefined && this.#world.errors === errors) this.#model.checkLive(found, when);
   }
 
   async #check(when: string): Promise<void> {
     this.#world.trace('check', when);
-    const checked = await this.#reader(`checking ${when}`, async ({ blocks, verify }) => ({
-      found: await this.#model.read(blocks.scan({})),
+    const checked = await this.#reader(`checking ${when}`, async ({ blocks, mark, verify }) => ({
+      found: await this.#model.read(blocks.scan({}), mark),
       verdict: await verify(),
     }));
     if (checked === undefined) throw new Stop();
@@ -566,7 +569,12 @@ export class Scenario {
     } else if (kind === 1 && this.#writer !== null && this.#plan.faults.powerCuts > 0) {
       disk.isLying = true;
       this.#calm = true;
-    } else if (kind === 2 && this.#writer === null && this.#opened && (journal !== undefined || directory !== storage[0])) {
+    } else if (
+      kind === 2 &&
+      this.#writer === null &&
+      this.#opened &&
+      (journal !== undefined || directory !== storage[0])
+    ) {
       this.#world.storage.wipe(directory);
       this.#world.count('storage node lost for good');
       if (!lostStorageNodes.includes(directory)) this.#plan.options.lostStorageNodes = [...lostStorageNodes, directory];
@@ -647,7 +655,6 @@ export class Scenario {
   }
 
   #repairs = 0;
-
 }
 
 /** The seed is over. */

@@ -374,7 +374,8 @@ export class Storage {
 
   syncDirectory(directory: string): void {
     if (!this.#directories.has(directory)) throw systemError('ENOENT', 'fsync', directory);
-    for (const change of this.#changes.get(directory) ?? []) apply(change, this.#durableNames, this.#durableDirectories);
+    for (const change of this.#changes.get(directory) ?? [])
+      apply(change, this.#durableNames, this.#durableDirectories);
     this.#changes.delete(directory);
   }
 
@@ -398,8 +399,10 @@ export class Storage {
       if (style === 0) continue;
       if (style === 1) for (const change of changes) apply(change, this.#durableNames, this.#durableDirectories);
       else if (style === 2)
-        for (const change of changes.slice(0, dice.below(changes.length + 1))) apply(change, this.#durableNames, this.#durableDirectories);
-      else for (const change of changes) if (dice.chance(0.5)) apply(change, this.#durableNames, this.#durableDirectories);
+        for (const change of changes.slice(0, dice.below(changes.length + 1)))
+          apply(change, this.#durableNames, this.#durableDirectories);
+      else
+        for (const change of changes) if (dice.chance(0.5)) apply(change, this.#durableNames, this.#durableDirectories);
     }
     this.#changes.clear();
     // What lies in a directory that is gone is gone.

@@ -167,7 +167,7 @@ export class Writer {
 export async function openReader(
   process: SimulatedProcess,
   options: ResolvedOptions,
-): Promise<{ blocks: TapeBlocks<Records>; verify: () => Promise<Verdict> } | null> {
+): Promise<{ blocks: TapeBlocks<Records>; mark: () => bigint; verify: () => Promise<Verdict> } | null> {
   const { files } = process;
   const { directories, journal, tapeId, roster } = survey(files, options.storage, options.journal);
   if (tapeId === null) return null;
@@ -176,6 +176,7 @@ export async function openReader(
   const zstd = await process.zstd();
   return {
     blocks: new TapeBlocks(files, schema, tapeId, catalog, zstd, null),
+    mark: () => catalog.firstSequence,
     verify: () => verifyTape({ files, schema, zstd, directories, journal }, { redundancy: options.redundancy }),
   };
 }
