@@ -53,8 +53,11 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
   catalog.refresh(found.tapeId);
   checkSegmentSchemas(schema, catalog);
   const zstd = await runtime.zstd();
-  return new TapeReader(schema, new TapeBlocks(files, schema, found.tapeId, catalog, zstd, mapperFor(read)), {
-    files,
+  const { roster } = found;
+  const leastNext = roster === null || roster.unclosedFrom !== null ? 0n : roster.nextSequence;
+  const blocks = new TapeBlocks(files, schema, found.tapeId, catalog, zstd, mapperFor(read), leastNext);
+  return new TapeReader(schema, blocks, {
+    runtime,
     schema,
     zstd,
     directories: found.directories,

@@ -18,7 +18,10 @@ export type Durability = 'process' | 'disk';
  */
 export type Compression = 'adaptive' | 'fast' | 'dense' | { zstd: number } | 'off';
 
-/** What may go; with both, whatever either lets go. */
+/**
+ * What may go; with both, whatever either lets go. Segments go once they are closed and synced: with `syncIntervalMs` 0 and durability
+ * `process` none of a session goes before its `close()`.
+ */
 export interface RetentionOptions {
   /**
    * Records older than this, in ms, go, a segment at a time. A record's age counts from its timestamp, or from when its segment was begun

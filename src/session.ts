@@ -3,6 +3,7 @@ import { TapeError } from './errors.js';
 import type { Files } from './files.js';
 import { GROWTH } from './flush/adaptive.js';
 import type { FlusherSetup } from './flush/assemble.js';
+import { ioError } from './io.js';
 import { Journal, readSymbols } from './journal/journal.js';
 import { type MemoryMap, memoryMap } from './journal/memory-map.js';
 import { planRecovery, type RecoveryReport, recover } from './journal/recovery.js';
@@ -115,7 +116,7 @@ async function beginLocked(
   // Blocks that a process left in the page cache as it died count as stored from here on.
   syncSegments(files, plan.openSegments);
   if (givenUp.length > 0) skipLost(catalog, found, givenUp, options);
-  else skipUnread(catalog, found, plan.lanes.length === 0, options);
+  else skipUnread(catalog, found, options);
   const missing = roster === null ? [] : skipUnclosed(catalog, roster);
   const from = catalog.nextSequence;
   claimDirectories(
@@ -148,7 +149,7 @@ async function beginLocked(
   );
   const recovery = await recover(input, plan, replicator, epoch);
   recovery.missingRecords = Number(missing.reduce((sum, { from, to }) => sum + to - from, 0n));
-  await replicator.close();
+  await replicator.close(runtime.sleep);
   warnOfLosses(found, recovery, symbols?.lost ?? 0, options);
   catalog.refresh(tapeId);
   for (const { path: file } of found.damaged) {
@@ -214,12 +215,17 @@ async function beginLocked(
 }
 
 function syncSegments(files: Files, segments: readonly CatalogSegment[]): void {
-  for (const { path: file } of segments) {
-    const handle = files.open(file, 'edit');
+  for (const { path: file, header } of segments) {
     try {
-      handle.sync();
-    } finally {
-      handle.close();
+      const handle = files.open(file, 'edit');
+      try {
+        handle.sync();
+      } finally {
+        handle.close();
+      }
+    } catch (cause) {
+      // One that is left as it is, whatever is the matter with it.
+      if (header !== null) throw ioError(cause, file, 'sync it');
     }
   }
   for (const directory of new Set(segments.map(({ path: file }) => path.dirname(file)))) files.syncDirectory(directory);
@@ -279,15 +285,16 @@ function skipLost(catalog: Catalog, { roster }: Survey, givenUp: RosterNode[], {
 
 /**
  * A segment that can't be read may hold the last blocks, and be read again one day: their sequences are not given again. Nor are those
- * that a damaged one held, where a session that `ended` with close() says how many there were.
+ * that a damaged one held, where a session that ended with `close()` says how many there were.
  */
-function skipUnread(catalog: Catalog, { roster }: Survey, ended: boolean, { onWarning }: ResolvedOptions): void {
+function skipUnread(catalog: Catalog, { roster }: Survey, { onWarning }: ResolvedOptions): void {
   const segments = [...catalog.segments.values()];
   // A storage node gets blocks in their order: what lies before one that is known was not the last.
   const isLast = ({ path: file, storage }: CatalogSegment) =>
     !segments.some(
       (other) => other.storage === storage && other.entries.length > 0 && isWrittenAfter(other.path, file),
     );
+  const ended = roster?.unclosedFrom === null;
   const unread = segments.filter(
     (segment) => segment.header === null && !segment.sealed && (ended || segment.unreadable) && isLast(segment),
   );
@@ -321,17 +328,18 @@ export function checkSchema(schema: Schema, { tape, journal }: Survey): void {
 
 export function checkSegmentSchemas(schema: Schema, catalog: Catalog): void {
   for (const { fingerprint, header, path: file } of catalog.segments.values()) {
-    if (fingerprint !== null && fingerprint !== schema.fingerprint)
-      throw mismatch(schema, header?.schema ?? null, file);
+    if (fingerprint === null || fingerprint === schema.fingerprint) continue;
+    throw mismatch(schema, header?.schema ?? null, file);
   }
 }
 
 function mismatch(given: Schema, recorded: Schema | null, file: string): TapeError {
   const describe = ({ name, fields }: Schema) =>
     `${name}(${fields.map((field) => `${field.name} ${describeKind(field)}`).join(', ')})`;
+  const was = recorded === null ? 'another' : describe(recorded);
   return new TapeError(
     'SCHEMA_MISMATCH',
-    `${file}: recorded as ${recorded === null ? 'another' : describe(recorded)}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,
+    `${file}: recorded as ${was}, opened as ${describe(given)}: open it with its own schema, or record elsewhere`,
     { path: file },
   );
 }

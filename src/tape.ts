@@ -92,7 +92,7 @@ export class Tape<F extends Fields> {
     const { redundancy, segmentBytes, onWarning } = options;
     try {
       const tape = { ...this.#scrubbed, tapeId, epoch: flusherSetup.epoch, redundancy, segmentBytes };
-      for (const { message } of await mendBlock(runtime, tape, catalog, block)) onWarning(message);
+      for (const { message } of await mendBlock(tape, catalog, block)) onWarning(message);
     } catch (error) {
       onWarning(`block ${block.sequence} was not mended: ${(error as Error).message}`);
     }
@@ -101,7 +101,7 @@ export class Tape<F extends Fields> {
   get #scrubbed(): ScrubbedTape {
     const { survey, zstd } = this.#parts.session;
     return {
-      files: runtime.files,
+      runtime,
       schema: this.schema,
       zstd,
       directories: survey.directories,
@@ -110,9 +110,12 @@ export class Tape<F extends Fields> {
   }
 
   /** Reads and checks every copy of every block, while records may come in. */
-  verify(options: VerifyOptions = {}): Promise<Verdict> {
+  async verify(options: VerifyOptions = {}): Promise<Verdict> {
     this.#checkOpen();
-    return verifyTape(this.#scrubbed, { redundancy: this.#parts.options.redundancy, ...options });
+    const { redundancy } = this.#parts.options;
+    const verdict = await verifyTape(this.#scrubbed, { redundancy, ...options });
+    for (const found of verdict.damaged) this.#parts.blocks.report(found);
+    return verdict;
   }
 
   /**

@@ -129,7 +129,7 @@ async function close(assembly: Assembly, memory: WebAssembly.Memory, map: Memory
   }
   const report = await drive(runtime, assembly, flusher.flush());
   await retention?.close();
-  await replicator.close();
+  await replicator.close(runtime.sleep);
   buffered?.close();
   return report;
 }

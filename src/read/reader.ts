@@ -4,6 +4,7 @@ import { BlockDecoder, DamagedBlock } from '../block/decoder.js';
 import type { BlockHeader } from '../block/header.js';
 import { TapeError } from '../errors.js';
 import type { Files } from '../files.js';
+import type { Range } from '../ranges.js';
 import type { Mapper, Zstd } from '../runtime.js';
 import type { Fields, PlacedField, Schema } from '../schema.js';
 import type { BlockCopy, Catalog, CatalogBlock } from '../segment/catalog.js';
@@ -64,8 +65,9 @@ export class TapeBlocks<F extends Fields> {
   readonly #decoder: BlockDecoder;
   readonly #files: Files;
   readonly #segments = new Map<string, SegmentReader>();
+  readonly #leastNext: bigint;
 
-  /** `mapper`: null where segments are to be read. */
+  /** `mapper`: null where segments are to be read. `leastNext`: every sequence before it was given, and its block stored. */
   constructor(
     files: Files,
     schema: Schema<F>,
@@ -73,8 +75,10 @@ export class TapeBlocks<F extends Fields> {
     catalog: Catalog,
     zstd: Zstd,
     mapper: Mapper | null,
+    leastNext = 0n,
   ) {
     this.#files = files;
+    this.#leastNext = leastNext;
     this.#schema = schema;
     this.#tapeId = tapeId;
     this.#catalog = catalog;
@@ -90,7 +94,7 @@ export class TapeBlocks<F extends Fields> {
     for (let i = 0; i === 0 || (i < MOST_LOOKS && this.#catalog.gaps().length > 0); i++)
       this.#catalog.refresh(this.#tapeId);
     this.#closeGone();
-    const gap = this.#catalog.gaps()[0];
+    const gap = this.#catalog.gaps()[0] ?? this.#missingEnd();
     if (gap !== undefined) {
       throw new TapeError(
         'BLOCK_MISSING',
@@ -100,6 +104,12 @@ export class TapeBlocks<F extends Fields> {
       );
     }
     return this.#catalog.blocks;
+  }
+
+  /** What a session that ended with `close()` had behind the last block that is there. */
+  #missingEnd(): Range | undefined {
+    const { nextSequence: from } = this.#catalog;
+    return from < this.#leastNext ? { from, to: this.#leastNext } : undefined;
   }
 
   /** @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED` */
@@ -179,11 +189,11 @@ export class TapeBlocks<F extends Fields> {
         if (!(result instanceof DamagedBlock)) return { result: result as T, damaged: tried.size > 0 };
         tried.add(place);
       }
+      if (this.#catalog.isDropped(block)) return null;
       // They may have moved: a repair was at it.
       this.#catalog.refresh(this.#tapeId);
       copies = this.#catalog.find(block.sequence)?.copies ?? [];
     }
-    if (this.#catalog.isDropped(block)) return null;
     const reasons = this.damage
       .filter((damage) => damage.block === block.sequence)
       .map(({ path, offset, reason }) => `${path} at ${offset}: ${reason}`);
@@ -202,12 +212,18 @@ export class TapeBlocks<F extends Fields> {
       const unreadable = error instanceof TapeError || (error as NodeJS.ErrnoException).syscall !== undefined;
       if (!(error instanceof DamagedBlock) && !unreadable) throw error;
       const { message } = error as Error;
-      const gone = error instanceof TapeError && error.code === 'NOT_FOUND';
-      if (gone && this.#catalog.isDropped(block)) return new DamagedBlock(message, { cause: error });
-      const known = gone || this.damage.some(({ path, offset }) => path === copy.path && offset === copy.offset);
-      if (!known) this.damage.push({ block: block.sequence, path: copy.path, offset: copy.offset, reason: message });
+      // A file that is gone may have been moved, by a repair.
+      if (!(error instanceof TapeError && error.code === 'NOT_FOUND')) {
+        this.report({ block: block.sequence, path: copy.path, offset: copy.offset, reason: message });
+      }
       return error instanceof DamagedBlock ? error : new DamagedBlock(message, { cause: error });
     }
+  }
+
+  /** Enters a copy that can't be read, once. */
+  report(found: Damage): void {
+    const known = this.damage.some(({ path, offset }) => path === found.path && offset === found.offset);
+    if (!known) this.damage.push(found);
   }
 
   #file(path: string): SegmentReader {

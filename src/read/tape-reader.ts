@@ -31,8 +31,10 @@ export class TapeReader<F extends Fields> {
   }
 
   /** Reads and checks every copy of every block, also while a writer is at work. */
-  verify(options: VerifyOptions = {}): Promise<Verdict> {
-    return verifyTape(this.#scrubbed, options);
+  async verify(options: VerifyOptions = {}): Promise<Verdict> {
+    const verdict = await verifyTape(this.#scrubbed, options);
+    for (const found of verdict.damaged) this.#blocks.report(found);
+    return verdict;
   }
 
   /** Copies of blocks that could not be read so far. */

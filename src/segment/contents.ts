@@ -25,7 +25,7 @@ export interface CatalogSegment {
   fingerprint: bigint | null;
   /** Its footer is good. */
   sealed: boolean;
-  /** Behind the last block known. */
+  /** Behind the last block known, or where one before it is not committed yet. */
   end: number;
   entries: readonly BlockEntry[];
   /** What is wrong with it, for people; null where nothing is. */
@@ -130,7 +130,7 @@ function walkBlocks(
   const { path, header } = segment;
   // What was damaged is looked at again from its beginning: a writer may have been at it.
   const goesOn = header !== null && known !== null && known.damage === null && !known.sealed;
-  const entries = goesOn ? [...known.entries] : [];
+  const entries = goesOn ? known.entries.filter(({ offset }) => offset < known.end) : [];
   segment.entries = entries;
   segment.end = goesOn ? known.end : (header?.headerBytes ?? SEGMENT_PAGE);
   const damaged = (reason: string) => {
@@ -138,8 +138,13 @@ function walkBlocks(
   };
   const wasWhole = new Set(header === null ? known?.entries.map(({ headerChecksum }) => headerChecksum) : []);
   const whose = header?.tapeId ?? tapeId;
+  let firstHole = -1;
   for (const { offset, header: block } of reader.walk(segment.end, header !== null && isWhole === null, whose)) {
-    if (offset !== segment.end) damaged(`from byte ${segment.end} to ${offset} it holds no whole block`);
+    if (offset !== segment.end) {
+      if (reader.read(segment.end, 8).some((byte) => byte !== 0)) {
+        damaged(`from byte ${segment.end} to ${offset} it holds no whole block`);
+      } else if (firstHole < 0) firstHole = segment.end;
+    }
     segment.end = offset + block.blockBytes;
     const entry = entryOf(offset, block);
     if (isWhole !== null && !isWhole(path, entry)) continue;
@@ -150,6 +155,8 @@ function walkBlocks(
     entries.push(entry);
   }
   const reason = tailDamage(reader, segment.end);
+  // A block that was not committed may be the next time; from there on it is looked at again.
+  if (isWhole === null && firstHole >= 0) segment.end = firstHole;
   // Looked at again: it may have been sealed just now.
   if (reason !== null && reader.footer() === null) damaged(reason);
 }

@@ -103,21 +103,27 @@ export class SegmentReader {
 
   /**
    * Walks the headers of a tape's blocks from `offset` on, to the end of the file; `tapeId` null: of any tape. Where there is none
-   * (a write that did not finish, a page that a power cut took) it goes on at the next one that is whole; unless `untilUnwritten` and
-   * nothing was written there yet. It takes time and memory by the file's length, whatever is in it.
+   * (a write that did not finish, a page that a power cut took) it goes on at the next one that is whole. `isWritten`: while a writer is at
+   * it. It takes time and memory by the file's length, whatever is in it.
    */
   *walk(
     offset: number,
-    untilUnwritten: boolean,
+    isWritten: boolean,
     tapeId: Uint8Array | null = null,
   ): Generator<{ offset: number; header: BlockHeader }> {
     let search: BlockSearch | null = null;
     let at = offset;
     for (;;) {
       // Looked at before the header is read: a block that appears between the two would be stepped over.
-      if (untilUnwritten && this.read(at, 8).every((byte) => byte === 0)) return;
+      const isEmpty = isWritten && this.#isEmpty(at);
       let header = this.blockHeader(at);
-      if (!isOf(tapeId, header)) {
+      if (isEmpty) {
+        // One that is not committed, and may never be: it does not hide those behind it.
+        const next = new BlockSearch(this, tapeId).next(at + 8);
+        if (next === null) return;
+        if (!this.#isEmpty(at)) continue;
+        ({ offset: at, header } = next);
+      } else if (!isOf(tapeId, header)) {
         search ??= new BlockSearch(this, tapeId);
         const next = search.next(at + 8);
         if (next === null) return;
@@ -126,6 +132,11 @@ export class SegmentReader {
       yield { offset: at, header };
       at += header.blockBytes;
     }
+  }
+
+  /** Whether no magic of a block was written there yet. */
+  #isEmpty(at: number): boolean {
+    return this.read(at, 8).every((byte) => byte === 0);
   }
 
   close(): void {

@@ -138,6 +138,10 @@ export class SegmentWriter {
     };
   }
 
+  get isSealing(): boolean {
+    return this.#sealing !== null;
+  }
+
   /** A sync failed, so that it will never be sealed. */
   get isUnsyncable(): boolean {
     return this.#unsyncable !== null;

@@ -26,6 +26,8 @@ export class DirectoryStorageNode implements StorageNode {
   #segment: SegmentWriter | null = null;
   /** No block is placed in these any more; not yet sealed. */
   #ended: SegmentWriter[] = [];
+  /** Why a segment could not be sealed: the next write says so. */
+  #failure: Error | null = null;
 
   constructor(directory: string, runtime: Runtime, options: DirectoryOptions) {
     this.name = directory;
@@ -34,14 +36,31 @@ export class DirectoryStorageNode implements StorageNode {
   }
 
   async write(header: BlockHeader, bytes: Uint8Array): Promise<StoredCopy> {
-    const segment = this.#segmentFor(bytes.length);
-    try {
-      return await segment.write(header, bytes);
-    } catch (error) {
-      // Who reads a segment that is being written stops at the hole that this leaves.
-      this.#end(segment);
-      throw error;
+    if (this.#failure !== null) {
+      const failure = this.#failure;
+      this.#failure = null;
+      throw failure;
     }
+    const segment = this.#segmentFor(bytes.length);
+    this.#sealEnded();
+    // A block that is not committed leaves a hole, which every reader has to look behind until the segment is sealed.
+    const endIfFailed = async <T>(action: Promise<T>): Promise<T> => {
+      try {
+        return await action;
+      } catch (error) {
+        this.#end(segment);
+        throw error;
+      }
+    };
+    const copy = await endIfFailed(segment.write(header, bytes));
+    return {
+      commit: () => endIfFailed(copy.commit()),
+      sync: () => copy.sync(),
+      abandon: () => {
+        copy.abandon();
+        this.#end(segment);
+      },
+    };
   }
 
   #segmentFor(bytes: number): SegmentWriter {
@@ -67,6 +86,16 @@ export class DirectoryStorageNode implements StorageNode {
     if (segment !== this.#segment) return;
     this.#segment = null;
     this.#ended.push(segment);
+  }
+
+  /** Also where nobody asks for a sync. */
+  #sealEnded(): void {
+    for (const segment of this.#ended) {
+      if (!segment.isSettled || segment.isSealing) continue;
+      this.#syncSegment(segment).catch((error) => {
+        this.#failure = error;
+      });
+    }
   }
 
   async sync(): Promise<void> {

@@ -103,6 +103,8 @@ interface Copy {
   state: CopyState;
   /** When the operation that is under way began. */
   sinceMs: number;
+  /** When it was first seen to take too long; -1: it was not. */
+  lateSinceMs: number;
   stored: StoredCopy | null;
   /** Given up by its block: it failed or took too long. */
   isLeft: boolean;
@@ -230,7 +232,11 @@ export class Replicator {
       (state === 'writing' || state === 'committing' || state === 'syncing') &&
       nowMs - sinceMs > this.#options.writeTimeoutMs;
     for (const { copies } of this.#flights) {
-      for (const copy of copies.filter(isOverdue)) this.#overdue(copy);
+      for (const copy of copies.filter(isOverdue)) {
+        // After a stall of the whole process what has ended meanwhile is let in first.
+        if (copy.lateSinceMs < 0) copy.lateSinceMs = nowMs;
+        else if (nowMs - copy.lateSinceMs >= LATE_MS) this.#overdue(copy);
+      }
     }
     this.#advance();
   }
@@ -273,7 +279,15 @@ export class Replicator {
       (member.inFlightBytes + bytes) * Math.max(1, known(member) / usualMs) + member.bytes * BYTES_THERE;
     const chosen = place(candidates, missing, load, random);
     for (const member of chosen) {
-      const copy: Copy = { flight, member, state: 'queued', sinceMs: now, stored: null, isLeft: false };
+      const copy: Copy = {
+        flight,
+        member,
+        state: 'queued',
+        sinceMs: now,
+        lateSinceMs: -1,
+        stored: null,
+        isLeft: false,
+      };
       flight.copies.push(copy);
       member.queue.push(copy);
       member.inFlightBytes += bytes;
@@ -356,6 +370,7 @@ export class Replicator {
     const { member } = copy;
     copy.state = state;
     copy.sinceMs = this.#options.nowMs();
+    copy.lateSinceMs = -1;
     let isDone = false;
     try {
       await action();
@@ -453,16 +468,20 @@ export class Replicator {
   }
 
   /**
-   * Closes the storage nodes, what was committed synced; one that is hung is left as it is.
+   * Closes the storage nodes, what was committed synced; one that is hung, or takes longer than a minute, is left as it is.
    * @throws TapeError where a block may have no copy that would survive a power cut
    */
-  async close(): Promise<void> {
+  async close(sleep: (ms: number) => Promise<void>): Promise<void> {
     const failures: TapeError[] = [];
     await Promise.all(
       this.#members.map(async ({ node, overdue, lastError }) => {
         try {
           if (overdue > 0) throw lastError;
-          await node.close();
+          const isClosed = await Promise.race([node.close().then(() => true), sleep(CLOSE_MS)]);
+          if (!isClosed) {
+            const message = `${node.name}: not synced after ${CLOSE_MS / 1000} s: is it hung?`;
+            throw new TapeError('IO', message, { storageNode: node.name });
+          }
         } catch (error) {
           failures.push(ioError(error, node.name, 'close it'));
         }
@@ -473,6 +492,10 @@ export class Replicator {
   }
 }
 
+/** What a storage node may take to sync everything at the end. */
+const CLOSE_MS = 60_000;
+/** What takes too long is given up so much later at the earliest. */
+const LATE_MS = 50;
 const BUFFER_STEP = 64 * 1024;
 
 function isHealthy({ asideUntilMs, overdue }: Member, nowMs: number): boolean {

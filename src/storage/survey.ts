@@ -8,6 +8,7 @@ import {
   readStorageFile,
   readTapeFile,
   STORAGE_FILE,
+  TAPE_FILE,
   type TapeFile,
   writeStorageFile,
   writeTapeFile,
@@ -117,6 +118,13 @@ export function restoreIds(found: Survey): Survey {
   return { ...found, ids };
 }
 
+/** The same, for who changes what these files say. @throws TapeError `CORRUPT` where one of them is damaged */
+export function surveyUndamaged(files: Files, storage: readonly string[], journalOption: string | undefined): Survey {
+  const found = survey(files, storage, journalOption);
+  if (found.damaged.length > 0) throw found.damaged[0];
+  return found;
+}
+
 /** The directory as the file system knows it, links followed, also where its last parts don't exist yet. */
 function realPath(files: Files, directory: string): string {
   let existing = directory;
@@ -132,12 +140,25 @@ export function checkWritable(files: Files, { directories, journal }: Survey, ne
 /** Makes the directory where there is none, its name on the disk. */
 export function makeDirectory(files: Files, directory: string): void {
   try {
-    let existing = directory;
-    while (!files.exists(existing) && path.dirname(existing) !== existing) existing = path.dirname(existing);
     files.makeDirectory(directory);
-    for (let made = directory; made !== existing; made = path.dirname(made)) files.syncDirectory(path.dirname(made));
+    // An open that was killed here may have made it and those above it: only what claims it says that their names are on the disk.
+    const isClaimed = [STORAGE_FILE, TAPE_FILE].some((name) => files.exists(path.join(directory, name)));
+    if (!isClaimed) syncNames(files, directory);
   } catch (cause) {
     throw ioError(cause, directory, 'make the directory');
+  }
+}
+
+/** Puts the names of the directory and of those above it on the disk. */
+function syncNames(files: Files, directory: string): void {
+  for (let made = directory; path.dirname(made) !== made; made = path.dirname(made)) {
+    try {
+      files.syncDirectory(path.dirname(made));
+    } catch (error) {
+      // Of a directory that this user can't open, or a file system that can't be written, nothing was made just now.
+      if (made === directory || !(error instanceof TapeError)) throw error;
+      return;
+    }
   }
 }
 

@@ -1,15 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DemoResult } from '../../dist/src/cli/demo-result.js';
-
-const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
-const prefix = 'Deno' in globalThis ? ['run', '-A', '--no-lock', '--node-modules-dir=manual', main] : [main];
+import { type Ended, startTicktape, ticktapeCommand } from '../helpers/command-line.js';
 
 // The programs' temporary directory, so that what they leave there is seen.
 let scratch: string;
@@ -18,34 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(scratch, { recursive: true, force: true }));
 
-interface Ended {
-  status: number;
-  stdout: string;
-  stderr: string;
-}
-
-function start(args: string[], env: Record<string, string> = {}): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, [...prefix, ...args], {
-    env: { ...process.env, TMPDIR: scratch, NO_COLOR: '', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout!.setEncoding('utf8').on('data', (text) => {
-    stdout += text;
-  });
-  child.stderr!.setEncoding('utf8').on('data', (text) => {
-    stderr += text;
-  });
-  const ended = new Promise<Ended>((resolve, reject) => {
-    child.on('error', reject);
-    // Deno tells an exit status above 128 as the signal that a shell means by it.
-    child.on('close', (status, signal) =>
-      resolve({ status: status ?? 128 + constants.signals[signal!], stdout, stderr }),
-    );
-  });
-  return { child, ended };
-}
+const start = (args: string[], env: Record<string, string> = {}) => startTicktape(args, { TMPDIR: scratch, ...env });
 
 const ticktape = (...args: string[]) => start(args).ended;
 
@@ -296,7 +266,7 @@ describe('the command line', () => {
   test.skipIf(process.platform === 'win32')(
     'a reader that closes the pipe ends it quietly (skipped: Windows has no sh)',
     async () => {
-      const command = [process.execPath, ...prefix, 'demo', '--help'].map((word) => `'${word}'`).join(' ');
+      const command = [...ticktapeCommand, 'demo', '--help'].map((word) => `'${word}'`).join(' ');
       const child = spawn('sh', ['-c', `{ ${command}; echo "status $?" >&2; } | { exec 0<&-; sleep 3; }`]);
       let stderr = '';
       child.stderr.setEncoding('utf8').on('data', (text) => {

@@ -18,6 +18,13 @@ export class MemoryFiles implements Files {
     else found.bytes = bytes;
   }
 
+  /** All of them as they are now. */
+  clone(): MemoryFiles {
+    const copy = new MemoryFiles();
+    for (const [file, { bytes }] of this.#files) copy.set(file, bytes.slice());
+    return copy;
+  }
+
   open(file: string, mode: OpenMode): OpenFile {
     const there = this.#files.has(file);
     if (!there && (mode === 'read' || mode === 'edit')) throw systemError('ENOENT', file);

@@ -1,12 +1,14 @@
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { decimal, defineSchema, openTape, repairTape, symbol, text, timestamp, u32 } from 'ticktape';
+import { decimal, defineSchema, openTape, repairTape, type Schema, symbol, text, timestamp, u32 } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
 import { expect } from 'vitest';
 import type { Files, OpenFile } from '../../dist/src/files.js';
+import type { Runtime } from '../../dist/src/runtime.js';
 import { Catalog } from '../../dist/src/segment/catalog.js';
 import { CopyChecker } from '../../dist/src/storage/scrub/copy-checker.js';
 import { zstd } from './blocks.js';
+import { MemoryFiles } from './memory-files.js';
 import { filesOf } from './scratch.js';
 import { readAll } from './tape.js';
 
@@ -56,19 +58,26 @@ export interface Place {
   blockBytes: number;
 }
 
-export function placesOf(storage: readonly string[]): Place[] {
+/** `sealed`: only those in segments that have a footer. */
+export function placesOf(storage: readonly string[], { sealed = false } = {}): Place[] {
   const catalog = new Catalog(runtime.files, storage);
   catalog.refresh(null);
   return catalog.blocks.flatMap(({ sequence, blockBytes, copies }) =>
-    copies.map(({ storage: node, path: file, offset }) => ({ sequence, node, path: file, offset, blockBytes })),
+    copies.flatMap(({ storage: node, path: file, offset }) =>
+      sealed && !catalog.segments.get(file)!.sealed ? [] : [{ sequence, node, path: file, offset, blockBytes }],
+    ),
   );
 }
 
 /** On how many storage nodes each block has a copy that is good. */
-export function goodCopies(storage: readonly string[]): Map<bigint, number> {
-  const catalog = new Catalog(runtime.files, storage);
+export function goodCopies(
+  storage: readonly string[],
+  schema: Schema = scrubbed,
+  files: Files = runtime.files,
+): Map<bigint, number> {
+  const catalog = new Catalog(files, storage);
   catalog.refresh(null);
-  const checker = new CopyChecker(runtime.files, scrubbed, zstd);
+  const checker = new CopyChecker(files, schema, zstd);
   try {
     return new Map(
       catalog.blocks.map((block) => {
@@ -134,24 +143,60 @@ export async function expectNothingToDo(storage: readonly string[], redundancy: 
   });
 }
 
-/** The system's files, and `before` is called with the name of each thing done with them: what it throws, that throws. */
-export function watchedFiles(before: (operation: string, file: string) => void): Files {
-  const { files } = runtime;
+/** Files, and `before` is called with the name of each thing done with them: what it throws, that throws. */
+export function watchedFiles(
+  before: (operation: string, file: string, tear: () => void) => void,
+  files: Files = runtime.files,
+): Files {
   const watch = <T extends object>(target: T, file: string | null): T =>
     new Proxy(target, {
       get(_, name: string) {
         const member = Reflect.get(target, name, target) as unknown;
         if (typeof member !== 'function') {
-          before(name, file!);
+          before(name, file!, () => {});
           return member;
         }
         return (...args: unknown[]) => {
           const about = file ?? String(args[0]);
-          before(name, about);
+          const [bytes, at] = args as [Uint8Array, number];
+          // Half of what is written gets there.
+          before(
+            name,
+            about,
+            () => name === 'writeAsync' && (target as OpenFile).write(bytes.subarray(0, bytes.length >> 1), at),
+          );
           const result = member.apply(target, args);
           return name === 'open' ? watch(result as OpenFile, about) : result;
         };
       },
     });
   return watch(files, null);
+}
+
+/** The storage nodes and their journal as they are, in memory. */
+export function inMemory(storage: readonly string[]): MemoryFiles {
+  const files = new MemoryFiles();
+  for (const directory of storage) for (const file of filesOf(directory, /\./)) files.set(file, readFileSync(file));
+  return files;
+}
+
+/** Nobody else is there, and waiting takes no time. */
+export function runtimeOn(files: Files): Runtime {
+  let nowMs = 0;
+  return {
+    ...runtime,
+    files,
+    lock: () => ({ release() {} }),
+    nowMs: () => nowMs,
+    async sleep(ms) {
+      nowMs += ms;
+    },
+  };
+}
+
+/** What each block is, whatever copies it has. */
+export function contentOf(storage: readonly string[], files: Files): Map<bigint, string> {
+  const catalog = new Catalog(files, storage);
+  catalog.refresh(null);
+  return new Map(catalog.blocks.map(({ sequence, count, headerChecksum }) => [sequence, `${count} ${headerChecksum}`]));
 }

@@ -134,6 +134,14 @@ class World {
     }
   }
 
+  /** Nothing ends for longer than it may take. */
+  async stall(): Promise<void> {
+    for (const ms of [TIMEOUT_MS + 1, 50]) {
+      this.nowMs += ms;
+      await this.settle();
+    }
+  }
+
   async finish(): Promise<void> {
     while (this.operations.length > 0) {
       this.operations[0].succeed();
@@ -294,8 +302,7 @@ describe('a write that hangs', () => {
     other.succeed();
     await world.settle();
     const at = world.nodes.indexOf(hung.node);
-    world.nowMs += TIMEOUT_MS + 1;
-    await world.settle();
+    await world.stall();
     expect(world.replicator.loads[at]).toMatchObject({ overdue: 1, errors: 1 });
     expect(world.troubles[0].message).toContain('is it hung?');
     for (let block = 1; block < 40; block++) {
@@ -329,13 +336,12 @@ describe('a write that hangs', () => {
     const [hung, other] = world.operations;
     other.succeed();
     await world.settle();
-    world.nowMs += TIMEOUT_MS + 1;
-    await world.settle();
+    await world.stall();
     while (world.operations.length > 1) {
       world.operations.find((operation) => operation !== hung)!.succeed();
       await world.settle();
     }
-    await world.replicator.close();
+    await world.replicator.close(() => new Promise(() => {}));
     expect(world.nodes.map((node) => node.isClosed)).toEqual(world.nodes.map((node) => node !== hung.node));
   });
 });

@@ -32,7 +32,12 @@ async function left(): Promise<string> {
     await pause(3);
   }
   // The segments that are ended are sealed when they are synced.
-  await pause(200);
+  const catalog = new Catalog(runtime.files, storageOf(live.root, NODES));
+  const open = () => [...catalog.segments.values()].filter(({ sealed }) => !sealed);
+  do {
+    await pause(20);
+    catalog.refresh(null);
+  } while (open().length > NODES);
   live.append(5);
   return live.copy();
 }
@@ -52,7 +57,8 @@ function retentionOf(root: string, files: Files, parts: Partial<RetentionParts> 
     files,
     directories,
     journal,
-    policy: { ageMs: 1 },
+    // All that may go.
+    policy: { bytes: 1 },
     epoch: roster!.epoch,
     firstSequence: roster!.firstSequence,
     skipped: [],
@@ -179,6 +185,8 @@ test('killed at any of its changes: all is there or all of it is gone, and the n
     await tape.close();
     expect(warnings).toEqual([]);
     expect(await sequencesOf(root)).toEqual(upTo(from, BigInt(all + 6)));
+    // What was a storage node's newest segment then, and is not any more.
+    await reopen(trade, { storage, ...OPTIONS });
     expect(stale(root, from)).toEqual([]);
     await expectRedundant(storage, 2);
     outcomes[holds ? 'dropped' : 'kept']++;
@@ -194,6 +202,8 @@ test('what one storage node alone has of the mark counts', async () => {
   const content = JSON.parse(readFileSync(file, 'utf8'));
   writeFileSync(file, JSON.stringify({ ...content, roster: { ...content.roster, firstSequence: '30' } }));
   expect(await sequencesOf(root)).toEqual(upTo(30n, STORED));
+  // The second time of those that were newest, too.
+  await reopen(trade, { storage, ...OPTIONS });
   await reopen(trade, { storage, ...OPTIONS });
   expect(stale(root, 30n)).toEqual([]);
   for (const directory of [...storage, path.join(storage[0], 'journal')]) {

@@ -26,10 +26,10 @@ describe.each([1, 2])('of a tape with %i storage nodes', (nodes) => {
     claimDirectories(files, found, session, {
       lost: [],
       nextSequence: given,
-      unclosedFrom: null,
-      redundancy: null,
-      firstSequence: 0n,
+      unclosedFrom: given > RESERVED ? 100n : null,
       skipped: [{ from: 5n, to: 9n }],
+      redundancy: nodes,
+      firstSequence: 0n,
     });
   }
   const names = ['/d0/journal/tape.json', ...storage.map((directory) => `${directory}/storage-node.json`)];

@@ -51,7 +51,11 @@ describe.each(['mapped', 'copied'] as const)('records older than ageMs (read: %s
     const times: bigint[] = [];
     await recordUntil(tape, () => tape.stats().records >= 100, times);
     expect((await recordsOf(early))[0].n).toBeTypeOf('number');
-    const count = await recordUntil(tape, () => tape.stats().retention.firstSequence >= 400n, times);
+    const isDropping = () => {
+      const { firstSequence, segments } = tape.stats().retention;
+      return firstSequence >= 400n && segments > 40;
+    };
+    const count = await recordUntil(tape, isDropping, times);
     const { retention, damage } = tape.stats();
     for (const found of [await readAll(trade, storage), await collect(early), await collect(tape)]) {
       expect(inRow(found)).toBe(true);
@@ -67,7 +71,6 @@ describe.each(['mapped', 'copied'] as const)('records older than ageMs (read: %s
     expect(early.damage).toEqual([]);
     expect(await early.verify({ redundancy: 2 })).toMatchObject({ damaged: [], missing: [], underReplicated: 0 });
     expect(retention.records).toBe(Number(retention.firstSequence));
-    expect(retention.segments).toBeGreaterThan(40);
     await early.close();
     await tape.close();
 
@@ -132,7 +135,8 @@ test('segments of no more than `bytes` stay, the newest', async () => {
     retention: { bytes: limit },
     maxSymbols: 1000,
   });
-  const sizes = () => filesOf(root, /\.ttseg$/).reduce((sum, file) => sum + statSync(file).size, 0);
+  const sizes = () =>
+    filesOf(root, /\.ttseg$/).reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
   const content = new Uint8Array(4096);
   let n = 0;
   for (; n < 3000; n++) {

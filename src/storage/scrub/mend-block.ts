@@ -1,4 +1,3 @@
-import type { Runtime } from '../../runtime.js';
 import type { Catalog, CatalogBlock } from '../../segment/catalog.js';
 import { CopyChecker } from './copy-checker.js';
 import type { SegmentState } from './plan.js';
@@ -19,15 +18,10 @@ export interface MendedTape extends ScrubbedTape {
  * Restores the copies of one block that a scan found damaged: where they lie, or by new ones. Nothing is removed.
  * @throws TapeError `LOCKED` where a repair is under way
  */
-export async function mendBlock(
-  runtime: Runtime,
-  tape: MendedTape,
-  catalog: Catalog,
-  { sequence }: CatalogBlock,
-): Promise<Trouble[]> {
-  const { files, schema, zstd, directories, journal } = tape;
+export async function mendBlock(tape: MendedTape, catalog: Catalog, { sequence }: CatalogBlock): Promise<Trouble[]> {
+  const { runtime, schema, zstd, directories, journal } = tape;
   const locks = new RepairLocks(runtime, journal);
-  const checker = new CopyChecker(files, schema, zstd);
+  const checker = new CopyChecker(runtime.files, schema, zstd);
   try {
     locks.begin();
     catalog.refresh(tape.tapeId);
@@ -57,9 +51,8 @@ export async function mendBlock(
         redundancy: tape.redundancy,
       },
       checker,
-      turns: new Turns(undefined),
+      turns: new Turns(runtime, undefined),
       segmentBytes: tape.segmentBytes,
-      nowNs: () => runtime.nowNs(),
       random: Math.random,
       onProgress: () => {},
     });

@@ -220,7 +220,10 @@ class Planner {
     const removals = [...this.#going];
     const rewrites: NewCopy[] = [];
     for (const [segment, copies] of wanted) {
-      if (copies.length === 0) removals.push(segment);
+      if (copies.length === 0) {
+        removals.push(segment);
+        continue;
+      }
       const node = this.#nodes[segment.storage];
       const bytes = copies.reduce((sum, { block }) => sum + block.blockBytes, SEGMENT_OVERHEAD_BYTES);
       // On a full disk what is surplus stays.

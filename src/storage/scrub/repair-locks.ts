@@ -57,7 +57,7 @@ export async function takeDropLock(
   runtime: Runtime,
   journal: string,
   waitMs: number,
-  turns = new Turns(undefined),
+  turns = new Turns(runtime, undefined),
 ): Promise<FileLock> {
   const file = path.join(journal, 'drop-lock');
   for (let waitedMs = 0; ; waitedMs += LOCK_PAUSE_MS) {

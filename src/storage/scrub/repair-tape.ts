@@ -7,7 +7,7 @@ import type { Schema } from '../../schema.js';
 import { Catalog } from '../../segment/catalog.js';
 import { STORAGE_FILE } from '../identity.js';
 import { checkRoster, type RosterNode } from '../roster.js';
-import { claimDirectories, makeDirectory, type Survey, survey } from '../survey.js';
+import { claimDirectories, makeDirectory, type Survey, surveyUndamaged } from '../survey.js';
 import { CopyChecker } from './copy-checker.js';
 import { type RepairCounts, Repairer, type RepairProgress, type Trouble } from './repair.js';
 import { RepairLocks } from './repair-locks.js';
@@ -64,15 +64,22 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
   const { onProgress = () => {}, signal, dryRun = false, redundancy, retire = [], ...rest } = options;
   const { storage, journal, segmentBytes, lostStorageNodes } = resolveOptions({ redundancy, ...rest });
   const { files } = runtime;
-  const before = survey(files, storage, journal);
+  const before = surveyUndamaged(files, storage, journal);
   if (before.tapeId === null) {
     throw new TapeError('NOT_FOUND', `${before.directories.join(', ')}: no tape there`, {
       path: before.directories[0],
     });
   }
+  if (before.tape === null) {
+    throw new TapeError(
+      'NOT_FOUND',
+      `${before.journal}: the tape's journal is not there, and without it nothing says whether a writer has the tape: give journal ` +
+        '(--journal), or, if it is lost, open the tape for writing once',
+      { path: before.journal },
+    );
+  }
   const retiring = new Set(retire.map((directory) => indexOf(before, directory)));
-  const turns = new Turns(signal);
-  if (files.exists(before.journal) || !dryRun) makeDirectory(files, before.journal);
+  const turns = new Turns(runtime, signal);
   const locks = new RepairLocks(runtime, before.journal);
   try {
     const alone = locks.begin();
@@ -85,7 +92,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
         },
       );
     }
-    const found = survey(files, storage, journal);
+    const found = surveyUndamaged(files, storage, journal);
     const givenUp = checkNodes(found, lostStorageNodes);
     const wanted = redundancy ?? found.roster?.redundancy ?? null;
     if (wanted === null) {
@@ -103,7 +110,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
 
     const zstd = await runtime.zstd();
     const schema = schemaOf(runtime, found);
-    const tape = { files, schema, zstd, directories: found.directories, journal: found.journal };
+    const tape = { runtime, schema, zstd, directories: found.directories, journal: found.journal };
     const checker = new CopyChecker(files, schema, zstd);
     try {
       let repairer: Repairer | null = null;
@@ -125,7 +132,6 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
         checker,
         turns,
         segmentBytes,
-        nowNs: () => runtime.nowNs(),
         random: Math.random,
         onProgress,
       });
@@ -243,7 +249,7 @@ function giveUp(runtime: Runtime, found: Survey, givenUp: RosterNode[]): void {
 /** Takes storage nodes that hold nothing any more out of the roster. */
 function leave(runtime: Runtime, found: Survey, emptied: ReadonlySet<number>): void {
   const { files } = runtime;
-  const now = survey(files, found.directories, found.journal);
+  const now = surveyUndamaged(files, found.directories, found.journal);
   const stays = (_: unknown, index: number) => !emptied.has(index);
   const catalog = new Catalog(files, found.directories);
   catalog.refresh(found.tapeId);

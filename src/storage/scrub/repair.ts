@@ -51,7 +51,6 @@ export interface RepairWork {
   checker: CopyChecker;
   turns: Turns;
   segmentBytes: number;
-  nowNs: () => bigint;
   random: () => number;
   onProgress: (progress: RepairProgress) => void;
 }
@@ -116,7 +115,7 @@ export class Repairer {
   #plan(): RepairPlan {
     const { state, tape, random } = this.#work;
     state.nodes.forEach((node, storage) => {
-      node.freeBytes = tape.files.freeBytes(tape.directories[storage]);
+      node.freeBytes = tape.runtime.files.freeBytes(tape.directories[storage]);
     });
     return planRepair(state, random);
   }
@@ -127,7 +126,7 @@ export class Repairer {
     const source = sourceOf(block);
     if (source === undefined) return;
     try {
-      const target = tape.files.open(file, 'edit');
+      const target = tape.runtime.files.open(file, 'edit');
       try {
         const entry = { ...block, offset: source.offset };
         await copyBytes(checker.reader(source.segment.path), entry, target, copy.offset);
@@ -216,19 +215,25 @@ export class Repairer {
   }
 
   #newSegment(storage: number): RepairSegment {
-    const { tape, tapeId, epoch, nowNs } = this.#work;
+    const { tape, tapeId, epoch } = this.#work;
     const directory = tape.directories[storage];
-    makeDirectory(tape.files, directory);
-    const createdNs = nowNs();
+    makeDirectory(tape.runtime.files, directory);
+    const createdNs = tape.runtime.nowNs();
     const last = Math.max(
       0,
       ...this.#work.state.segments.flatMap((segment) => (segment.storage === storage ? [segment.rank] : [])),
     );
     // By the clock, so that no number comes back once its segment is gone: readers know segments by their names.
     let number = Math.max(last + 1, Number(createdNs / 1_000_000n));
-    while (tape.files.exists(repairFile(directory, number))) number++;
+    while (tape.runtime.files.exists(repairFile(directory, number))) number++;
     const { schema } = tape;
-    return new RepairSegment(tape.files, directory, number, { tapeId, storageNode: storage, createdNs, epoch, schema });
+    return new RepairSegment(tape.runtime.files, directory, number, {
+      tapeId,
+      storageNode: storage,
+      createdNs,
+      epoch,
+      schema,
+    });
   }
 
   /** Removes segments of which nothing is wanted. */
@@ -238,7 +243,7 @@ export class Repairer {
     for (const segment of segments) {
       try {
         checker.forget(segment.path);
-        tape.files.remove(segment.path);
+        tape.runtime.files.remove(segment.path);
         removed.push(segment);
       } catch (cause) {
         this.#note(segment.path, ioError(cause, segment.path, 'remove it'));
@@ -247,7 +252,7 @@ export class Repairer {
     this.#countRemovals(removed);
     for (const storage of new Set(removed.map((segment) => segment.storage))) {
       try {
-        tape.files.syncDirectory(tape.directories[storage]);
+        tape.runtime.files.syncDirectory(tape.directories[storage]);
       } catch (error) {
         this.#note(tape.directories[storage], error as Error);
       }

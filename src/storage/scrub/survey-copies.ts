@@ -1,7 +1,6 @@
-import type { Files } from '../../files.js';
 import { laneEpoch, listLanes } from '../../journal/journal.js';
 import type { Range } from '../../ranges.js';
-import type { Zstd } from '../../runtime.js';
+import type { Runtime, Zstd } from '../../runtime.js';
 import type { Schema } from '../../schema.js';
 import { type BlockCopy, Catalog, type CatalogBlock, type CatalogSegment } from '../../segment/catalog.js';
 import type { Roster } from '../roster.js';
@@ -11,7 +10,7 @@ import { Turns } from './turns.js';
 
 /** The tape that is looked at. */
 export interface ScrubbedTape {
-  files: Files;
+  runtime: Runtime;
   schema: Schema;
   zstd: Zstd;
   directories: readonly string[];
@@ -58,9 +57,9 @@ export async function surveyCopies(
   redundancy: (roster: Roster | null) => number,
   { onProgress, signal }: { onProgress?: (blocks: number, total: number) => void; signal?: AbortSignal },
 ): Promise<Findings> {
-  const turns = new Turns(signal);
+  const turns = new Turns(tape.runtime, signal);
   turns.check();
-  const { files } = tape;
+  const { files } = tape.runtime;
   const lanesBefore = listLanes(files, tape.journal);
   const found = survey(files, tape.directories, tape.journal);
   const copiesWanted = redundancy(found.roster);
@@ -78,7 +77,7 @@ export async function surveyCopies(
 
   const isDoubtful = ({ copies }: FoundBlock) =>
     copies.some(({ reason }) => reason !== null) || holders(copies).size < copiesWanted;
-  if (segments.some(({ sealed }) => !sealed) && blocks.some(isDoubtful)) await turns.sleep(SETTLE_MS);
+  if (lanesBefore.length > 0 && blocks.some(isDoubtful)) await turns.sleep(SETTLE_MS);
   const lanes = [...lanesBefore, ...listLanes(files, tape.journal)].map(laneEpoch);
   const { tape: tapeFile, roster } = survey(files, tape.directories, tape.journal);
   refresh(catalog, found.tapeId);
@@ -96,7 +95,7 @@ export async function surveyCopies(
   }
 
   const isOpen = ({ sealed, epoch }: CatalogSegment) =>
-    !sealed && lanes.some((lane) => lane <= epoch || epoch === tapeFile?.epoch);
+    !sealed && (tapeFile === null || lanes.some((lane) => lane <= epoch || epoch === tapeFile.epoch));
   const missing = catalog.gaps();
   const endUnknown = roster === null || roster.unclosedFrom !== null;
   if (!endUnknown && catalog.nextSequence < roster.nextSequence) {
@@ -114,7 +113,7 @@ export async function surveyCopies(
       // Sealed meanwhile: its later blocks were not looked at.
       const open = isOpen(segment) || (!sealed && segment.sealed);
       const noFooter = segment.sealed || open ? null : 'it has no footer';
-      return [{ ...segment, entries: [...entries], open, damage: open ? null : (segment.damage ?? noFooter) }];
+      return [{ ...segment, entries: [...entries], open, damage: segment.damage ?? noFooter }];
     }),
     bytes: checker.bytes,
   };

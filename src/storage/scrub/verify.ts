@@ -36,8 +36,11 @@ export interface Verdict {
 }
 
 /** Reads every copy of every block, against its checksums and by decoding every column, and changes nothing. */
-export async function verifyTape(tape: ScrubbedTape, options: VerifyOptions): Promise<Verdict> {
-  const checker = new CopyChecker(tape.files, tape.schema, tape.zstd);
+export async function verifyTape(
+  tape: ScrubbedTape,
+  options: VerifyOptions,
+  checker = new CopyChecker(tape.runtime.files, tape.schema, tape.zstd),
+): Promise<Verdict> {
   const wanted = (roster: Roster | null) => options.redundancy ?? roster?.redundancy ?? null;
   try {
     const found = await surveyCopies(tape, checker, (roster) => wanted(roster) ?? 1, options);
