@@ -53,7 +53,7 @@ const { from, to, step, verbose, stop } = JSON.parse(process.argv[2]) as Task;
 let seed = from;
 let strays: string[] = [];
 process.on('unhandledRejection', (error) => {
-  if ((error as Error)?.name !== 'ProcessDied') strays.push(`unhandled rejection: ${(error as Error)?.stack}`);
+  strays.push(`unhandled rejection: ${(error as Error)?.stack}`);
 });
 
 const emptyReport = () => ({ seeds: 0, operations: 0, records: 0, traceHash: 0, faults: {} as Record<string, number> });

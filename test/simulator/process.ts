@@ -6,9 +6,11 @@ import type { Dice } from './dice.js';
 import { type Inode, systemError } from './storage.js';
 import type { World } from './world.js';
 
-/** Thrown by all that a dead process tries. */
+/** Thrown by all that a dead process tries: to the code under test, which has no way to know, an error of the system. */
 export class ProcessDied extends Error {
   override readonly name = 'ProcessDied';
+  readonly code = 'EIO';
+  readonly syscall = 'none';
 
   constructor() {
     super('the process is dead');
@@ -172,9 +174,8 @@ export class SimulatedProcess implements Runtime {
 
   readonly nowMs = (): number => this.world.scheduler.nowMs;
 
-  sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => this.world.scheduler.after(ms, resolve));
-  }
+  readonly sleep = (ms: number): Promise<void> =>
+    new Promise((resolve) => this.world.scheduler.after(ms, resolve));
 
   nowNs(): bigint {
     const now = this.world.wallNs();
@@ -212,8 +213,7 @@ class SimulatedFiles implements Files {
 
   exists(file: string): boolean {
     const { world } = this.#process;
-    if (this.#process.dead) throw new ProcessDied();
-    if (world.storage.diskOf(file).trouble.away) return false;
+    if (this.#process.dead || world.storage.diskOf(file).trouble.away) return false;
     return world.storage.find(file) !== undefined || world.storage.isDirectory(file);
   }
 
@@ -255,7 +255,7 @@ class SimulatedFiles implements Files {
       world.storage.checkParent(file, 'open');
       world.checkRoom(file, 'fallocate');
     } catch (cause) {
-      throw cause instanceof ProcessDied ? cause : ioError(cause, file, `make it ${bytes} bytes long`);
+      throw ioError(cause, file, `make it ${bytes} bytes long`);
     }
     const inode = world.storage.find(file) ?? world.storage.make(file);
     if (inode.size < bytes) inode.truncate(bytes);
@@ -266,7 +266,7 @@ class SimulatedFiles implements Files {
       this.#process.operate('fsync directory', directory);
       this.#process.world.storage.syncDirectory(directory);
     } catch (cause) {
-      throw cause instanceof ProcessDied ? cause : ioError(cause, directory, 'sync it');
+      throw ioError(cause, directory, 'sync it');
     }
   }
 
@@ -278,7 +278,7 @@ class SimulatedFiles implements Files {
       this.#process.operate('fsynced directory', directory);
       world.storage.syncDirectory(directory);
     } catch (cause) {
-      throw cause instanceof ProcessDied ? cause : ioError(cause, directory, 'sync it');
+      throw ioError(cause, directory, 'sync it');
     }
   }
 
@@ -292,7 +292,7 @@ class SimulatedFiles implements Files {
       this.#process.operate('stat', directory);
       this.#process.world.checkRoom(directory, 'statfs');
     } catch (cause) {
-      throw cause instanceof ProcessDied ? cause : ioError(cause, directory, 'look at it');
+      throw ioError(cause, directory, 'look at it');
     }
   }
 }
@@ -424,7 +424,6 @@ class SimulatedFile implements OpenFile {
   }
 
   close(): void {
-    if (this.#process.dead) throw new ProcessDied();
     this.#closed = true;
   }
 }

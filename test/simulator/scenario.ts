@@ -283,7 +283,9 @@ export class Scenario {
           if (durability === 'disk') producer.durable = Math.max(producer.durable, returned);
         }
       },
-      (error) => this.#judgeLater(error, 'flush'),
+      (error) => {
+        if (!writer.process.dead) this.#judgeLater(error, 'flush');
+      },
     );
     writer.turn();
   }
@@ -363,8 +365,9 @@ export class Scenario {
       }
       this.#closed = true;
     } catch (error) {
+      if (writer.process.dead) return;
       this.#judge(error, 'close', []);
-      if (!writer.process.dead) this.#world.end(writer.process, 'death');
+      this.#world.end(writer.process, 'death');
     }
   }
 

@@ -147,7 +147,7 @@ export class Writer {
       }
       const stored = await drive(this.process, this.#assembly, flusher.flush());
       await retention?.close();
-      await replicator.close();
+      await replicator.close(this.process.sleep);
       buffered?.close();
       report = stored;
       return report;
@@ -177,6 +177,6 @@ export async function openReader(
   return {
     blocks: new TapeBlocks(files, schema, tapeId, catalog, zstd, null),
     mark: () => catalog.firstSequence,
-    verify: () => verifyTape({ files, schema, zstd, directories, journal }, { redundancy: options.redundancy }),
+    verify: () => verifyTape({ runtime: process, schema, zstd, directories, journal }, { redundancy: options.redundancy }),
   };
 }
