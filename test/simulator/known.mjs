@@ -3,21 +3,7 @@
  * @type {readonly { name: string, pattern: RegExp }[]}
  */
 export const KNOWN = [
-  { name: 'F8 directories that were made and not synced', pattern: /^open: STORAGE_MISSING/ },
-  {
-    name: 'F11 holes hide blocks from readers',
-    pattern: /^meanwhile: flushed, and lost|^reading (meanwhile|after the crash): BLOCK_MISSING/,
-  },
-  {
-    name: 'F13 lanes that were removed come back after a power cut',
-    pattern: /^changed: |came back after it was gone/,
-  },
-  {
-    name: 'F14 a segment whose sync failed is forgotten',
-    pattern: /lost in a power cut|^checking after recovery: BLOCK_MISSING/,
-  },
-  {
-    name: 'F16 a block in a sealed segment is left with one copy',
-    pattern: /^after recovery: \d+ blocks have too few copies/,
-  },
+  { name: 'F13 removed lanes come back after a power cut', pattern: /^changed: |came back after it was gone|order of producer \d+ has changed/ },
+  { name: 'F14 a segment whose sync failed is forgotten', pattern: /lost in a power cut|^checking after recovery: BLOCK_MISSING/ },
+  { name: 'F16 a block in a sealed segment is left with one copy', pattern: /^after recovery: \d+ blocks have too few copies/ },
 ];
