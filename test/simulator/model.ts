@@ -175,7 +175,9 @@ export class Model {
     const last = numbers.reduce((most, n) => Math.max(most, n + 1), 0);
     const missing = this.#missing(id, upTo(Math.max(least, last)), numbers);
     if (missing === undefined) return;
-    this.violation(`${what}, and lost: record ${missing} of producer ${id} (${numbers.length} found, ${least} expected)`);
+    this.violation(
+      `${what}, and lost: record ${missing} of producer ${id} (${numbers.length} found, ${least} expected)`,
+    );
   }
 
   #checkSettled({ id }: Producer, settled: readonly number[], numbers: readonly number[], when: string): void {
