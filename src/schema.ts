@@ -207,11 +207,15 @@ export class Schema<F extends Fields = Fields> {
     this.table = order.map((index) => placed[index]);
   }
 
+  /** The one that was read last: all files of a tape say the same. */
+  static #last: { json: string; schema: Schema } | null = null;
+
   /** The schema that `json` (of a segment or a tape file) says. @throws TapeError `CORRUPT` */
   static parse(json: string, path: string): Schema {
+    if (Schema.#last?.json === json) return Schema.#last.schema;
     try {
       const { name, fields } = JSON.parse(json) as { name: string; fields: [string, FieldKind, number, true?][] };
-      return new Schema(
+      const schema = new Schema(
         name,
         fields.map(([fieldName, kind, scale, ...rest]): Field => {
           const known = rest.length === 0 || (rest.length === 1 && rest[0] === true);
@@ -219,6 +223,8 @@ export class Schema<F extends Fields = Fields> {
           return { ...field(fieldName, kind, scale), optional: rest.length === 1 };
         }),
       );
+      Schema.#last = { json, schema };
+      return schema;
     } catch (cause) {
       throw new TapeError('CORRUPT', `${path}: the schema in it can't be read`, { cause, path });
     }

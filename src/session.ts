@@ -39,11 +39,24 @@ export interface Session {
   abandon(): void;
 }
 
+/** What a test may choose. */
+export interface SessionKnobs {
+  /** For placement: from 0 up to 1. */
+  random?: () => number;
+  /** Lanes that there is room for. */
+  laneCount?: number;
+}
+
 /**
  * Opens the tape for writing, made if there is none yet, and recovers what an earlier session left in its lanes.
  * @throws TapeError as `openTape` says; nothing on disk has changed then
  */
-export async function beginSession(runtime: Runtime, schema: Schema, options: ResolvedOptions): Promise<Session> {
+export async function beginSession(
+  runtime: Runtime,
+  schema: Schema,
+  options: ResolvedOptions,
+  { random = Math.random, laneCount }: SessionKnobs = {},
+): Promise<Session> {
   const { files } = runtime;
   const before = restoreIds(survey(files, options.storage, options.journal));
   checkSchema(schema, before);
@@ -53,6 +66,7 @@ export async function beginSession(runtime: Runtime, schema: Schema, options: Re
     capacity: options.capacity,
     growth: options.compression === 'adaptive' ? GROWTH : 1,
     laneBytes: options.laneBytes,
+    laneCount,
   };
   // Before anything is made, so that options that don't fit change nothing.
   const provisional = memoryMap(schema, { ...mapSizes, symbolCapacity: options.maxSymbols });
@@ -65,7 +79,7 @@ export async function beginSession(runtime: Runtime, schema: Schema, options: Re
   try {
     // A block that a repair moves would be seen on neither of two storage nodes.
     drops = await takeDropLock(runtime, before.journal, DROPS_WAIT_MS);
-    return await beginLocked(runtime, lock, schema, options, mapper, mapSizes);
+    return await beginLocked(runtime, lock, schema, options, mapper, mapSizes, random);
   } catch (error) {
     lock.release();
     throw error;
@@ -80,7 +94,8 @@ async function beginLocked(
   schema: Schema,
   options: ResolvedOptions,
   mapper: Mapper | null,
-  mapSizes: { capacity: number; growth: number; laneBytes: number | undefined },
+  mapSizes: { capacity: number; growth: number; laneBytes: number | undefined; laneCount: number | undefined },
+  random: () => number,
 ): Promise<Session> {
   const { files } = runtime;
   // Again, now that nobody else can be at it: another process may have made the tape, written to it and closed it meanwhile.
@@ -127,7 +142,7 @@ async function beginLocked(
       degraded,
       durable: true,
       writeTimeoutMs,
-      random: Math.random,
+      random,
       nowMs: runtime.nowMs,
       onTrouble: (error) => options.onWarning(error.message),
     },

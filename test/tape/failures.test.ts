@@ -175,7 +175,8 @@ describe('a flusher that fails', () => {
       keepAlive() {},
     };
     const runtime = { spawn: () => worker } as unknown as Runtime;
-    const setup = { memory } as Parameters<typeof RemoteFlusher.start>[1];
+    const map = { lanes: 0, laneCount: 0, laneStride: 0 };
+    const setup = { memory, map } as Parameters<typeof RemoteFlusher.start>[1];
     const troubles: Error[] = [];
     const starting = RemoteFlusher.start(runtime, setup, (error) => troubles.push(error));
     tell({ type: 'ready' });

@@ -1,0 +1,183 @@
+import {
+  CONTROL_STATE,
+  LANE_CAPACITY,
+  LANE_HEAD,
+  LANE_SEALED_AT,
+  LANE_TAIL,
+  TAPE_CLOSING,
+  TAPE_FAILED,
+} from '../../dist/assembly/layout.js';
+import { type Assembly, assembleFlusher, drive } from '../../dist/src/flush/assemble.js';
+import type { FlushReport } from '../../dist/src/flush/flusher.js';
+import { Appender } from '../../dist/src/journal/appender.js';
+import type { ResolvedOptions } from '../../dist/src/options.js';
+import { TapeBlocks } from '../../dist/src/read/reader.js';
+import { Catalog } from '../../dist/src/segment/catalog.js';
+import { beginSession, type Session } from '../../dist/src/session.js';
+import { type Verdict, verifyTape } from '../../dist/src/storage/scrub/verify.js';
+import { survey } from '../../dist/src/storage/survey.js';
+import type { Dice } from './dice.js';
+import type { SimulatedProcess } from './process.js';
+import { type Records, schema } from './records.js';
+
+/** Few, so that a tape's memory is small. */
+const LANES = 4;
+
+/** A tape that is open for writing, as src/tape.ts and src/flush/worker.ts have it, on one thread and step by step. */
+export class Writer {
+  readonly process: SimulatedProcess;
+  readonly session: Session;
+  /** The flusher can't go on. */
+  failure: Error | null = null;
+  readonly #options: ResolvedOptions;
+  readonly #assembly: Assembly;
+  #turning: Promise<void> | null = null;
+  #syncedMs: number;
+  #syncs = 0;
+  /** Called when what was appended so far is in the files of the journal. */
+  onPersist: () => void = () => {};
+  /** Called when a background sync begins; what it answers, when it has put on the disk all that was stored by then. */
+  onSync: () => () => void = () => () => {};
+
+  private constructor(process: SimulatedProcess, options: ResolvedOptions, session: Session, assembly: Assembly) {
+    this.process = process;
+    this.session = session;
+    this.#options = options;
+    this.#assembly = assembly;
+    this.#syncedMs = process.nowMs();
+  }
+
+  static async open(process: SimulatedProcess, options: ResolvedOptions, dice: Dice): Promise<Writer> {
+    const random = () => dice.unit();
+    const session = await beginSession(process, schema, options, { random, laneCount: LANES });
+    const { zstd, flusherSetup } = session;
+    const assembly = assembleFlusher(process, zstd, flusherSetup, random, (error) => {
+      process.world.trace(process.label, 'trouble', error.code);
+    });
+    return new Writer(process, options, session, assembly);
+  }
+
+  appender(): { appender: Appender<Records>; at: number } {
+    const { journal } = this.session;
+    const lane = journal.takeLane();
+    const at = journal.laneAt(lane);
+    const handle = {
+      memory: journal.memory,
+      fingerprint: schema.fingerprint,
+      lane,
+      at,
+      symbolCapacity: journal.map.symbolCapacity,
+      onFull: this.#options.onFull,
+    };
+    return { appender: new Appender(schema, handle, () => this.process.nowNs()), at };
+  }
+
+  /** Up to where the records of the lane at `at` are on their storage nodes. */
+  head(at: number): number {
+    return Number(Atomics.load(new BigInt64Array(this.session.journal.memory.buffer), (at + LANE_HEAD) >> 3));
+  }
+
+  /** One turn of the flusher's thread, where none is under way. */
+  turn(): void {
+    if (this.#turning !== null || this.failure !== null) return;
+    this.#turning = this.#turn()
+      .catch((error) => {
+        this.failure = error;
+        if (!this.process.dead) this.#setState(TAPE_FAILED);
+      })
+      .finally(() => {
+        this.#turning = null;
+      });
+  }
+
+  async #turn(): Promise<void> {
+    const { flusher, buffered, retention } = this.#assembly;
+    buffered?.persist();
+    this.onPersist();
+    retention?.tick(flusher.storedTo);
+    await flusher.doWork();
+    flusher.countStorage();
+    const { syncIntervalMs } = this.#options;
+    if (syncIntervalMs === 0 || this.process.nowMs() - this.#syncedMs < syncIntervalMs) return;
+    this.#syncedMs = this.process.nowMs();
+    this.sync();
+  }
+
+  /** As the flusher does in the background. */
+  sync(): void {
+    const { replicator, buffered } = this.#assembly;
+    // Storage nodes that are hung, or at a sync already, are left out.
+    const isWhole = this.#syncs === 0 && replicator.loads.every(({ overdue }) => overdue === 0);
+    const synced = this.onSync();
+    const sync = async () => {
+      buffered?.sync();
+      await replicator.sync();
+      if (isWhole) synced();
+    };
+    this.#syncs++;
+    sync()
+      .catch(() => {})
+      .finally(() => {
+        this.#syncs--;
+      });
+  }
+
+  /** `turn` has to be called meanwhile. */
+  flush(): Promise<FlushReport> {
+    return this.#assembly.flusher.flush();
+  }
+
+  #setState(state: number): void {
+    Atomics.store(new Int32Array(this.session.journal.memory.buffer), CONTROL_STATE >> 2, state);
+  }
+
+  async close(): Promise<FlushReport> {
+    const { flusher, replicator, buffered, retention } = this.#assembly;
+    const { journal } = this.session;
+    this.#setState(TAPE_CLOSING);
+    let report: FlushReport | null = null;
+    try {
+      await this.#turning;
+      if (this.failure !== null) throw this.failure;
+      const longs = new BigInt64Array(journal.memory.buffer);
+      for (let lane = 0; lane < journal.map.laneCount; lane++) {
+        const at = journal.laneAt(lane);
+        if (longs[(at + LANE_CAPACITY) >> 3] === 0n) continue;
+        Atomics.store(longs, (at + LANE_SEALED_AT) >> 3, Atomics.load(longs, (at + LANE_TAIL) >> 3));
+      }
+      const stored = await drive(this.process, this.#assembly, flusher.flush());
+      await retention?.close();
+      await replicator.close(this.process.sleep);
+      buffered?.close();
+      report = stored;
+      return report;
+    } finally {
+      if (!this.process.dead) {
+        if (report !== null) this.session.end(report.records);
+        else {
+          this.#setState(TAPE_FAILED);
+          this.session.abandon();
+        }
+      }
+    }
+  }
+}
+
+/** The tape as another process reads it; null where there is none to be seen. */
+export async function openReader(
+  process: SimulatedProcess,
+  options: ResolvedOptions,
+): Promise<{ blocks: TapeBlocks<Records>; mark: () => bigint; verify: () => Promise<Verdict> } | null> {
+  const { files } = process;
+  const { directories, journal, tapeId, roster } = survey(files, options.storage, options.journal);
+  if (tapeId === null) return null;
+  const catalog = new Catalog(files, directories, roster?.skipped, roster?.firstSequence);
+  catalog.refresh(tapeId);
+  const zstd = await process.zstd();
+  return {
+    blocks: new TapeBlocks(files, schema, tapeId, catalog, zstd, null),
+    mark: () => catalog.firstSequence,
+    verify: () =>
+      verifyTape({ runtime: process, schema, zstd, directories, journal }, { redundancy: options.redundancy }),
+  };
+}
