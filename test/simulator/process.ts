@@ -174,8 +174,7 @@ export class SimulatedProcess implements Runtime {
 
   readonly nowMs = (): number => this.world.scheduler.nowMs;
 
-  readonly sleep = (ms: number): Promise<void> =>
-    new Promise((resolve) => this.world.scheduler.after(ms, resolve));
+  readonly sleep = (ms: number): Promise<void> => new Promise((resolve) => this.world.scheduler.after(ms, resolve));
 
   nowNs(): bigint {
     const now = this.world.wallNs();

@@ -177,6 +177,7 @@ export async function openReader(
   return {
     blocks: new TapeBlocks(files, schema, tapeId, catalog, zstd, null),
     mark: () => catalog.firstSequence,
-    verify: () => verifyTape({ runtime: process, schema, zstd, directories, journal }, { redundancy: options.redundancy }),
+    verify: () =>
+      verifyTape({ runtime: process, schema, zstd, directories, journal }, { redundancy: options.redundancy }),
   };
 }
