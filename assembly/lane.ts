@@ -299,6 +299,6 @@ export function release(lane: usize, position: u64): void {
   atomic.store<u64>(lane, position, LANE_HEAD);
   if (atomic.load<i32>(lane, LANE_WAITING) != 0) {
     atomic.store<i32>(lane, 0, LANE_WAITING);
-    atomic.notify(lane + LANE_HEAD, 1);
+    atomic.notify(lane + LANE_WAITING, 1);
   }
 }

@@ -93,7 +93,7 @@ export const LANE_DROPS = 280;
 export const LANE_DRAINED = 384;
 /** u64: bytes whose blocks are on their storage nodes: the space before it may be used again. Written by the flusher alone. */
 export const LANE_HEAD = 512;
-/** i32: 1 while the producer sleeps on LANE_HEAD. */
+/** i32: 1 while the producer waits for room, asleep on this word: who has news for it stores 0 and notifies. */
 export const LANE_WAITING = 640;
 /** u64: position at which a closing tape stopped taking records of this lane; ~0 until then. */
 export const LANE_SEALED_AT = 768;

@@ -1,9 +1,10 @@
 import { runtime } from 'ticktape/runtime';
-import { CONTROL_STATE, TAPE_CLOSING, TAPE_FAILED } from '../assembly/layout.js';
+import { CONTROL_STATE, TAPE_CLOSING } from '../assembly/layout.js';
 import { TapeError } from './errors.js';
 import type { FlushReport } from './flush/flusher.js';
 import type { RemoteFlusher } from './flush/remote.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
+import { failTape, stopLanes } from './journal/stopping.js';
 import type { ResolvedOptions } from './options.js';
 import type { Batch } from './read/batch.js';
 import type { ScanOptions, TapeBlocks } from './read/reader.js';
@@ -167,7 +168,7 @@ export class Tape<F extends Fields> {
     const { session, flusher, blocks } = this.#parts;
     const { journal } = session;
     const words = new Int32Array(journal.memory.buffer);
-    Atomics.compareExchange(words, CONTROL_STATE >> 2, Atomics.load(words, CONTROL_STATE >> 2), TAPE_CLOSING);
+    Atomics.store(words, CONTROL_STATE >> 2, TAPE_CLOSING);
     let empty = false;
     try {
       await flusher.close();
@@ -176,7 +177,9 @@ export class Tape<F extends Fields> {
       blocks.close();
       if (empty) session.end(this.stats().records);
       else {
-        Atomics.store(words, CONTROL_STATE >> 2, TAPE_FAILED);
+        // Before the tape is unlocked: whoever opens it next takes from the lanes what append returned for, and nothing else.
+        stopLanes(journal.memory, journal.map);
+        failTape(journal.memory, journal.map);
         session.abandon();
       }
     }

@@ -1,5 +1,5 @@
-import { CONTROL_STATE, TAPE_FAILED } from '../../assembly/layout.js';
 import { TapeError } from '../errors.js';
+import { failTape } from '../journal/stopping.js';
 import type { Runtime, RuntimeWorker } from '../runtime.js';
 import type { FlusherSetup } from './assemble.js';
 import type { CompressionChoice, FlushReport } from './flusher.js';
@@ -11,7 +11,7 @@ const revive = ({ code, message, path, storageNode }: PlainError): Error =>
 /** The flusher in its thread, as the tape sees it. */
 export class RemoteFlusher {
   readonly #worker: RuntimeWorker;
-  readonly #memory: WebAssembly.Memory;
+  readonly #setup: FlusherSetup;
   readonly #waiting = new Map<
     number,
     { resolve: (report: FlushReport | null) => void; reject: (error: Error) => void }
@@ -21,16 +21,16 @@ export class RemoteFlusher {
   #failure: Error | null = null;
   #choice: CompressionChoice | null = null;
 
-  private constructor(worker: RuntimeWorker, memory: WebAssembly.Memory, onTrouble: (error: Error) => void) {
+  private constructor(worker: RuntimeWorker, setup: FlusherSetup, onTrouble: (error: Error) => void) {
     this.#worker = worker;
-    this.#memory = memory;
+    this.#setup = setup;
     this.#onTrouble = onTrouble;
   }
 
   /** Resolves once the flusher is at work. @throws TapeError `FLUSHER_FAILED` */
   static async start(runtime: Runtime, setup: FlusherSetup, onTrouble: (error: Error) => void): Promise<RemoteFlusher> {
     const worker = runtime.spawn(new URL('./worker.js', import.meta.url), setup);
-    const flusher = new RemoteFlusher(worker, setup.memory, onTrouble);
+    const flusher = new RemoteFlusher(worker, setup, onTrouble);
     const ready = new Promise((resolve, reject) => flusher.#waiting.set(0, { resolve, reject }));
     worker.onMessage((message) => flusher.#receive(message as FlusherMessage));
     worker.onFailure((error) =>
@@ -75,7 +75,7 @@ export class RemoteFlusher {
   #fail(error: Error): void {
     this.#failure ??= error;
     // A thread that ended at once has not said so itself: producers that wait for room would wait for ever.
-    Atomics.store(new Int32Array(this.#memory.buffer), CONTROL_STATE >> 2, TAPE_FAILED);
+    failTape(this.#setup.memory, this.#setup.map);
     this.#onTrouble(error);
     for (const id of [...this.#waiting.keys()]) this.#settle(id, error);
   }

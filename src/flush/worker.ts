@@ -1,8 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { runtime } from 'ticktape/runtime';
-import { CONTROL_STATE, LANE_CAPACITY, LANE_SEALED_AT, LANE_TAIL, TAPE_FAILED } from '../../assembly/layout.js';
 import { TapeError } from '../errors.js';
-import type { MemoryMap } from '../journal/memory-map.js';
+import { failTape, stopLanes } from '../journal/stopping.js';
 import { type Assembly, assembleFlusher, drive, type FlusherSetup } from './assemble.js';
 import type { CompressionChoice, FlushReport } from './flusher.js';
 
@@ -41,7 +40,7 @@ const plain = (error: unknown): PlainError => {
 const post = (message: FlusherMessage) => parentPort!.postMessage(message);
 
 async function run(setup: FlusherSetup): Promise<void> {
-  const { memory, map } = setup;
+  const { map } = setup;
   const onTrouble = (error: TapeError) => post({ type: 'trouble', error: plain(error) });
   const assembly = assembleFlusher(runtime, await runtime.zstd(), setup, Math.random, onTrouble);
   const { flusher, replicator, buffered, retention } = assembly;
@@ -69,10 +68,22 @@ async function run(setup: FlusherSetup): Promise<void> {
     postChoice();
     post({ type: 'done', id, report, error });
   };
+  let isPersisted = true;
+  const persist = () => {
+    try {
+      buffered?.persist();
+      isPersisted = true;
+    } catch (error) {
+      if (!(error instanceof TapeError)) throw error;
+      // It is tried again the next time.
+      if (isPersisted) onTrouble(error);
+      isPersisted = false;
+    }
+  };
   let syncedMs = runtime.nowMs();
   let pauseMs = PAUSE_MS;
   for (;;) {
-    buffered?.persist();
+    persist();
     // Before more is stored: what is stored now, the lanes' files have let go of.
     retention?.tick(flusher.storedTo);
     const { changed } = replicator;
@@ -90,7 +101,7 @@ async function run(setup: FlusherSetup): Promise<void> {
     }
     const command = commands.shift();
     if (command?.type === 'flush') void answer(command.id, flusher.flush());
-    else if (command?.type === 'close') return answer(command.id, close(assembly, memory, map));
+    else if (command?.type === 'close') return answer(command.id, close(assembly, setup));
     // Messages and completed writes arrive between turns of the event loop only.
     if (pauseMs === 0 || commands.length > 0) await new Promise((resolve) => setImmediate(resolve));
     else {
@@ -116,17 +127,9 @@ async function sync({ replicator, buffered }: Assembly): Promise<void> {
 }
 
 /** Takes in the last records of all lanes. The tape says that it is closing, so no producer publishes unawares any more. */
-async function close(assembly: Assembly, memory: WebAssembly.Memory, map: MemoryMap): Promise<FlushReport> {
+async function close(assembly: Assembly, { memory, map }: FlusherSetup): Promise<FlushReport> {
   const { flusher, replicator, buffered, retention } = assembly;
-  const longs = new BigInt64Array(memory.buffer);
-  const words = new Int32Array(memory.buffer);
-  const lanes = Array.from({ length: map.laneCount }, (_, lane) => map.lanes + lane * map.laneStride).filter(
-    (at) => longs[(at + LANE_CAPACITY) >> 3] !== 0n,
-  );
-  for (const at of lanes) {
-    Atomics.store(longs, (at + LANE_SEALED_AT) >> 3, Atomics.load(longs, (at + LANE_TAIL) >> 3));
-    Atomics.notify(words, (at + LANE_SEALED_AT) >> 2);
-  }
+  stopLanes(memory, map);
   const report = await drive(runtime, assembly, flusher.flush());
   await retention?.close();
   await replicator.close(runtime.sleep);
@@ -136,7 +139,6 @@ async function close(assembly: Assembly, memory: WebAssembly.Memory, map: Memory
 
 const setup = workerData as FlusherSetup;
 run(setup).catch((error) => {
-  const words = new Int32Array(setup.memory.buffer);
-  Atomics.store(words, CONTROL_STATE >> 2, TAPE_FAILED);
+  failTape(setup.memory, setup.map);
   post({ type: 'failed', error: plain(error) });
 });

@@ -6,18 +6,16 @@ import {
   KIND_I64,
   KIND_U64,
   LANE_ARGUMENTS,
+  LANE_CACHED_HEAD,
   LANE_CAPACITY,
+  LANE_DRAINED,
   LANE_HEAD,
-  LANE_HEADER_BYTES,
   LANE_LEFT,
-  LANE_OFFSET,
-  LANE_RECORDS,
   LANE_SEALED_AT,
   LANE_STATE,
   LANE_SYMBOL,
   LANE_TAIL,
   LANE_WAITING,
-  RECORD_CHECKSUM,
   REFUSED,
   SYMBOL_BYTES,
   SYMBOL_LENGTH,
@@ -52,7 +50,7 @@ export interface AppenderHandle {
   readonly onFull: OnFull;
 }
 
-/** A full lane is looked at this often at least, should a wake-up be missed because the flusher died. */
+/** Who waits looks for himself this often at least. Nobody relies on it. */
 const WAIT_MS = 20;
 /** Number fields besides the timestamp that the kernel takes as arguments. */
 const MAX_ARGUMENTS = 10;
@@ -75,6 +73,8 @@ export class Appender<F extends Fields = Fields> {
   readonly #words: Int32Array;
   readonly #longs: BigInt64Array;
   readonly #symbolIds = new Map<string, number>();
+  /** Why it appends no more, once it doesn't. */
+  #ended = closed;
   /** What the compiled append calls on its slow paths. */
   readonly #host: {
     left: boolean;
@@ -98,7 +98,7 @@ export class Appender<F extends Fields = Fields> {
     this.#host = {
       left: false,
       closed: () => {
-        throw new TapeError('CLOSED', 'the tape or this appender is closed: open another to append');
+        throw this.#ended();
       },
       badType: (index, given) => this.#badType(schema.fields[index], given),
       intern: (index, name) => this.#intern(schema.fields[index], name),
@@ -261,8 +261,7 @@ export class Appender<F extends Fields = Fields> {
   #refused(code: number, values: unknown[]): number | undefined {
     const { at, lane, onFull } = this.#handle;
     if (code === FULL) {
-      const state = Atomics.load(this.#words, CONTROL_STATE >> 2);
-      if (state === TAPE_FAILED) throw flusherFailed();
+      if (this.#hasFailed()) throw flusherFailed();
       // What makes room from here on is for nobody any more.
       if (this.#sealedAt() !== NEVER) return this.#leave();
       if (onFull === 'throw') {
@@ -285,15 +284,20 @@ export class Appender<F extends Fields = Fields> {
     return this.#badType(field, values[field.index]);
   }
 
-  /** Sleeps until the flusher has made room, or for WAIT_MS. */
+  /** Sleeps until the flusher has made room since the kernel found none, or is no more; or for WAIT_MS. */
   #wait(): void {
     const { at } = this.#handle;
-    const headAt = (at + LANE_HEAD) >> 2;
-    const head = this.#words[headAt];
-    Atomics.store(this.#words, (at + LANE_WAITING) >> 2, 1);
-    // The flusher moves `head`, then looks at LANE_WAITING: a move between the two lines above wakes this at once or not at all,
-    // and then the value differs.
-    Atomics.wait(this.#words, headAt, head, WAIT_MS);
+    const waitingAt = (at + LANE_WAITING) >> 2;
+    Atomics.store(this.#words, waitingAt, 1);
+    const found = this.#longs[(at + LANE_CACHED_HEAD) >> 3];
+    if (Atomics.load(this.#longs, (at + LANE_HEAD) >> 3) !== found || this.#hasFailed()) return;
+    // Whoever changes one of the two looks at LANE_WAITING after that and clears it before it notifies. So a change behind this look
+    // ends the sleep, or keeps it from beginning, also where it was meant for the sleep before.
+    Atomics.wait(this.#words, waitingAt, 1, WAIT_MS);
+  }
+
+  #hasFailed(): boolean {
+    return Atomics.load(this.#words, CONTROL_STATE >> 2) === TAPE_FAILED;
   }
 
   /** Where a closing tape stopped taking records of this lane, or NEVER. */
@@ -301,7 +305,8 @@ export class Appender<F extends Fields = Fields> {
     return BigInt.asUintN(64, Atomics.load(this.#longs, (this.#handle.at + LANE_SEALED_AT) >> 3));
   }
 
-  #leave(): never {
+  #leave(why = closed): never {
+    this.#ended = why;
     this.close();
     return this.#host.closed();
   }
@@ -311,27 +316,26 @@ export class Appender<F extends Fields = Fields> {
     const { at } = this.#handle;
     const position = this.#view.getBigUint64(at + LANE_ARGUMENTS, true);
     for (;;) {
-      // Looked at first: a closer that fails has sealed its lanes before it says so.
-      const failed = Atomics.load(this.#words, CONTROL_STATE >> 2) === TAPE_FAILED;
       const sealedAt = this.#sealedAt();
       if (sealedAt !== NEVER) return position < sealedAt ? Number(position) : this.#leave();
-      if (failed) return this.#takeBack(position);
+      if (this.#hasFailed()) return this.#takeBack(position);
       Atomics.wait(this.#words, (at + LANE_SEALED_AT) >> 2, -1, WAIT_MS);
     }
   }
 
-  /** Unpublishes the last record, which no flusher will drain, so that the next open does not find it; unless a block has it. */
+  /** Stops the lane before the last record, which nobody will drain, so that the next open does not take it; unless a block may have it. */
   #takeBack(position: bigint): number {
     const { at } = this.#handle;
-    if (Atomics.load(this.#longs, (at + LANE_HEAD) >> 3) > position) return Number(position);
-    const offset = position % this.#view.getBigUint64(at + LANE_CAPACITY, true);
-    this.#view.setBigUint64(at + LANE_HEADER_BYTES + Number(offset) + RECORD_CHECKSUM, 0n, true);
-    this.#view.setBigUint64(at + LANE_OFFSET, offset, true);
-    this.#view.setBigUint64(at + LANE_RECORDS, this.#view.getBigUint64(at + LANE_RECORDS, true) - 1n, true);
-    Atomics.store(this.#longs, (at + LANE_TAIL) >> 3, position);
-    throw flusherFailed();
+    if (Atomics.load(this.#longs, (at + LANE_DRAINED) >> 3) > position) return Number(position);
+    // The tape may close meanwhile, and stop the lane behind the record.
+    const before = Atomics.compareExchange(this.#longs, (at + LANE_SEALED_AT) >> 3, NEVER, position);
+    const sealedAt = BigInt.asUintN(64, before);
+    if (sealedAt === NEVER) return this.#leave(flusherFailed);
+    return position < sealedAt ? Number(position) : this.#leave();
   }
 }
+
+const closed = () => new TapeError('CLOSED', 'the tape or this appender is closed: open another to append');
 
 const flusherFailed = () =>
   new TapeError(

@@ -170,7 +170,14 @@ export class Journal {
       if (lane < 0 || readLaneCounters(this.#view, this.laneAt(lane)).state === LANE_LEFT) mapping.unmap();
     }
     this.#mappings.clear();
-    // One that stays is found empty at the next open.
-    if (empty) for (const file of this.#laneFiles) removeQuietly(this.#setup.runtime.files, file);
+    if (!empty) return;
+    const { runtime, directory } = this.#setup;
+    // One that stays, or comes back after a power cut, is found empty at the next open.
+    for (const file of this.#laneFiles) removeQuietly(runtime.files, file);
+    try {
+      runtime.files.syncDirectory(directory);
+    } catch (error) {
+      if (!(error instanceof TapeError)) throw error;
+    }
   }
 }

@@ -47,7 +47,7 @@ import { type Catalog, type CatalogBlock, type CatalogSegment, holdersOf } from 
 import type { BlockEntry } from '../segment/footer.js';
 import { withSegment } from '../segment/reader.js';
 import { sealSegmentFile } from '../segment/writer.js';
-import type { Replicator } from '../storage/replicator.js';
+import { MOST_BLOCKS, type Replicator } from '../storage/replicator.js';
 import { listLanes } from './journal.js';
 import { checkLaneHeader } from './lane.js';
 import { memoryMap } from './memory-map.js';
@@ -163,6 +163,12 @@ function blocksOf(catalog: Catalog, segments: readonly CatalogSegment[]): Catalo
   return catalog.blocks.filter(({ copies }) => copies.some((copy) => paths.has(copy.path)));
 }
 
+/** Blocks of which the writer that died may not have stored all copies: those that were under way may lie in a sealed segment. */
+function unfinishedBlocks(catalog: Catalog, openSegments: readonly CatalogSegment[]): CatalogBlock[] {
+  const open = blocksOf(catalog, openSegments);
+  return [...new Set([...open, ...catalog.blocks.slice(-MOST_BLOCKS)])];
+}
+
 /**
  * Does what the plan says, so that every record is in a block on enough storage nodes, and in one only. Interrupted at any point
  * and run again, it ends in the same state: blocks name the lane positions that they hold, and lanes go last.
@@ -175,7 +181,7 @@ export async function recover(
 ): Promise<RecoveryReport> {
   const { runtime, catalog, journal, options } = input;
   const { files } = runtime;
-  for (const block of blocksOf(catalog, openSegments)) {
+  for (const block of unfinishedBlocks(catalog, openSegments)) {
     const holders = holdersOf(block);
     if (holders.size >= options.redundancy) continue;
     const found = wholeBlock(files, decoder, block);
@@ -193,6 +199,8 @@ export async function recover(
     sealSegmentFile(files, file, entries, end);
   }
   for (const { path: file } of lanes) files.remove(file);
+  // Would they come back after a power cut, their symbols might have other ids by then, and retention might have dropped their blocks.
+  if (lanes.length > 0) files.syncDirectory(journal);
   for (const directory of [journal, ...catalog.directories]) {
     for (const name of files.list(directory)) {
       if (/^(lane|segment)-.*\.tmp$/.test(name)) files.remove(path.join(directory, name));

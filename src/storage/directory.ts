@@ -28,6 +28,8 @@ export class DirectoryStorageNode implements StorageNode {
   #ended: SegmentWriter[] = [];
   /** Why a segment could not be sealed: the next write says so. */
   #failure: Error | null = null;
+  /** Why some of its blocks may not be on the disk, and never will be known to be. */
+  #unsynced: Error | null = null;
 
   constructor(directory: string, runtime: Runtime, options: DirectoryOptions) {
     this.name = directory;
@@ -111,6 +113,7 @@ export class DirectoryStorageNode implements StorageNode {
     } catch (error) {
       this.#end(segment);
       // The next open looks at its blocks one by one.
+      if (segment.isUnsyncable) this.#unsynced ??= error as Error;
       if (segment.isUnsyncable && segment.isSettled) this.#forget(segment);
       throw error;
     }
@@ -129,5 +132,6 @@ export class DirectoryStorageNode implements StorageNode {
     } finally {
       for (const segment of this.#ended) this.#forget(segment);
     }
+    if (this.#unsynced !== null) throw this.#unsynced;
   }
 }

@@ -43,7 +43,7 @@ export interface StorageLoad {
 const LONGEST_ASIDE_MS = 30_000;
 const FIRST_ASIDE_MS = 100;
 /** Blocks that may be under way at once, and their bytes, of which one block may have more. */
-const MOST_BLOCKS = 8;
+export const MOST_BLOCKS = 8;
 const MOST_BYTES = 32 * 1024 ** 2;
 /** How much of a new write goes into the time that a storage node takes of late. */
 const SMOOTHING = 1 / 8;

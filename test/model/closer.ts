@@ -1,30 +1,32 @@
-// Who closes the tape, also one whose flusher failed: src/tape.ts, #close; src/flush/remote.ts, #fail.
+// Who closes the tape, also one whose flusher failed: src/tape.ts, #close; src/flush/remote.ts, #fail; src/journal/stopping.ts.
 import type { Fork } from './explore.js';
 import {
   C,
   CLOSER,
+  CLOSER_TAIL,
   CLOSING,
-  EARLY_TAIL,
   F,
   FAILED,
   FLUSHER,
   LANE_GONE,
   type Lane,
   NEVER,
-  P,
-  PRODUCER,
   R,
   RECOVERY,
   SEALED_AT,
   TAIL,
   TAPE,
+  WAITING,
 } from './lane.js';
+import type { Producer } from './producer.js';
 
 export class Closer {
   readonly #lane: Lane;
+  readonly #producer: Producer;
 
-  constructor(lane: Lane) {
+  constructor(lane: Lane, producer: Producer) {
     this.#lane = lane;
+    this.#producer = producer;
   }
 
   expand(s: Uint8Array, fork: Fork): void {
@@ -34,10 +36,20 @@ export class Closer {
       n[FLUSHER] = F.dead;
       this.#lane.forgetFlusher(n);
     }
-    // remote.ts, #fail.
+    const wakes = !this.#lane.is['failing wakes nobody'];
+    // remote.ts, #fail: stopping.ts, failTape. worker.ts does the same before, where it can.
     if (s[FLUSHER] === F.dead) {
       const n = fork('closer: #fail: store state FAILED');
       n[TAPE] = FAILED;
+      n[FLUSHER] = wakes ? F.failed : F.lost;
+    } else if (s[FLUSHER] === F.failed) {
+      const n = fork('closer: #fail: store waiting 0');
+      n[WAITING] = 0;
+      n[FLUSHER] = F.unwoken;
+    } else if (s[FLUSHER] === F.unwoken) {
+      const n = fork('closer: #fail: notify');
+      this.#producer.wakeIfWaiting(n);
+      this.#producer.wakeIfClosing(n);
       n[FLUSHER] = F.lost;
     }
     // tape.ts, #close.
@@ -46,7 +58,7 @@ export class Closer {
         if (!closes) return;
         if (this.#lane.is['closer reads tail before it says so']) {
           const n = fork('closer: load tail', true);
-          n[EARLY_TAIL] = n[TAIL];
+          n[CLOSER_TAIL] = n[TAIL];
           n[CLOSER] = C.readTail;
           return;
         }
@@ -63,10 +75,10 @@ export class Closer {
       }
       case C.sealEarly: {
         const n = fork('closer: store sealedAt');
-        n[SEALED_AT] = n[EARLY_TAIL];
-        n[EARLY_TAIL] = 0;
+        n[SEALED_AT] = n[CLOSER_TAIL];
+        n[CLOSER_TAIL] = 0;
         n[CLOSER] = C.closing;
-        if (n[PRODUCER] === P.closingAsleep) n[PRODUCER] = P.closingState;
+        this.#producer.wakeIfClosing(n);
         return;
       }
       case C.closing: {
@@ -75,33 +87,48 @@ export class Closer {
           n[LANE_GONE] = 1;
           n[CLOSER] = C.closed;
         } else if (s[FLUSHER] === F.lost) {
-          if (this.#lane.is['taking back seals the lane']) {
-            const n = fork('closer: #close: load tail');
-            n[EARLY_TAIL] = n[TAIL];
-            n[CLOSER] = C.sealing;
-          } else this.#fail(fork);
+          if (this.#lane.is['a close that fails does not stop the lane']) this.#fail(fork);
+          else {
+            const n = fork('closer: stopLanes: load tail');
+            n[CLOSER_TAIL] = n[TAIL];
+            n[CLOSER] = C.stopLane;
+          }
         }
         return;
       }
-      case C.sealing: {
-        const n = fork('closer: #close: compareExchange sealedAt, notify');
-        if (n[SEALED_AT] === NEVER) n[SEALED_AT] = n[EARLY_TAIL];
-        n[EARLY_TAIL] = 0;
-        if (n[PRODUCER] === P.closingAsleep) n[PRODUCER] = P.closingState;
-        n[CLOSER] = C.sealed;
+      case C.stopLane: {
+        const n = fork('closer: stopLanes: compareExchange sealedAt');
+        if (n[SEALED_AT] === NEVER) n[SEALED_AT] = n[CLOSER_TAIL];
+        n[CLOSER_TAIL] = 0;
+        n[CLOSER] = C.stopped;
         return;
       }
-      case C.sealed:
-        this.#fail(fork);
+      case C.stopped: {
+        this.#producer.wakeIfClosing(this.#fail(fork));
         return;
+      }
+      case C.saidSo: {
+        const n = fork('closer: failTape: store waiting 0');
+        n[WAITING] = 0;
+        n[CLOSER] = C.unwoken;
+        return;
+      }
+      case C.unwoken: {
+        const n = fork('closer: failTape: notify, unlock');
+        this.#producer.wakeIfWaiting(n);
+        this.#producer.wakeIfClosing(n);
+        n[CLOSER] = C.failed;
+        return;
+      }
       case C.failed:
         if (reopens && s[RECOVERY] === R.none) fork('closer: openTape', true)[RECOVERY] = R.due;
     }
   }
 
-  #fail(fork: Fork): void {
-    const n = fork('closer: #close: store state FAILED, unlock');
+  #fail(fork: Fork): Uint8Array {
+    const n = fork('closer: stopLanes: notify; failTape: store state FAILED');
     n[TAPE] = FAILED;
-    n[CLOSER] = C.failed;
+    n[CLOSER] = this.#lane.is['failing wakes nobody'] ? C.failed : C.saidSo;
+    return n;
   }
 }

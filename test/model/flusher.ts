@@ -1,4 +1,4 @@
-// The flusher: assembly/lane.ts, drain and release; src/flush/flusher.ts and worker.ts; src/storage/replicator.ts.
+// The flusher: assembly/lane.ts, drain and release; src/flush/flusher.ts and worker.ts; src/journal/stopping.ts; src/storage/replicator.ts.
 import type { Fork } from './explore.js';
 import {
   BLOCKS,
@@ -14,14 +14,16 @@ import {
   LIMIT,
   NEVER,
   ON_DISK,
-  P,
-  PRODUCER,
   ROWS,
   SEALED_AT,
   TAIL,
   WAITING,
 } from './lane.js';
 import type { Producer } from './producer.js';
+
+// Names of steps that differ by a number, made once.
+const APPENDS = [0, 1].map((node) => `flusher: append to node ${node}`);
+const SYNCS = [0, 1].map((node) => `flusher: sync node ${node}`);
 
 export class Flusher {
   readonly #lane: Lane;
@@ -33,9 +35,10 @@ export class Flusher {
   }
 
   expand(s: Uint8Array, fork: Fork): void {
-    const { maxRows, powerCuts, durability } = this.#lane.setup;
+    const { maxRows } = this.#lane.setup;
     const is = this.#lane.is;
-    const wakes = is['producer clears waiting'] ? F.notify : F.clearWaiting;
+    const wakes = is['release does not clear waiting'] ? F.notify : F.clearWaiting;
+    if (s[FLUSHER] < F.closed) this.#store(s, fork);
     switch (s[FLUSHER]) {
       case F.idle:
         this.#duty(s, fork);
@@ -68,33 +71,9 @@ export class Flusher {
         return;
       }
 
-      // replicator.ts, write; flusher.ts, #replicate.
-      case F.replicate: {
-        const block = this.#lane.block(s[BLOCKS] - 1);
-        let stored = 0;
-        let synced = 0;
-        for (let node = 0; node < 2; node++) {
-          const copy = s[block + 2 + node];
-          if (copy > 0) stored++;
-          if (copy === 2) synced++;
-          if (copy === 0) fork(`flusher: append to node ${node}`)[block + 2 + node] = powerCuts > 0 ? 1 : 2;
-          if (copy === 1 && durability === 'disk') fork(`flusher: sync node ${node}`)[block + 2 + node] = 2;
-        }
-        const enough =
-          synced === 2 ||
-          (stored === 2 && (durability === 'process' || is['head moves before copies are synced'])) ||
-          (stored === 1 && is['head moves after the first copy']);
-        if (!enough) return;
-        if (is['notified before head moves']) {
-          const n = fork('flusher: release: load waiting');
-          n[FLUSHER] = n[WAITING] === 1 ? wakes : F.storeHeadLate;
-          return;
-        }
-        const n = fork('flusher: release: store head');
-        this.#release(n);
-        n[FLUSHER] = F.readWaiting;
+      case F.held:
+        this.#takeStored(s, fork);
         return;
-      }
       // lane.ts, release.
       case F.readWaiting: {
         const n = fork('flusher: release: load waiting');
@@ -109,7 +88,7 @@ export class Flusher {
       }
       case F.notify: {
         const n = fork('flusher: release: notify');
-        if (n[PRODUCER] === P.asleep) this.#producer.awake(n);
+        this.#producer.wakeIfWaiting(n);
         n[FLUSHER] = is['notified before head moves'] ? F.storeHeadLate : F.idle;
         return;
       }
@@ -120,28 +99,61 @@ export class Flusher {
         return;
       }
 
-      // worker.ts, close.
+      // worker.ts, close: stopping.ts, stopLanes.
       case F.sealLane: {
-        const n = fork('flusher: close: store sealedAt');
-        n[SEALED_AT] = n[LIMIT];
+        const n = fork('flusher: stopLanes: compareExchange sealedAt');
+        if (n[SEALED_AT] === NEVER) n[SEALED_AT] = n[LIMIT];
         n[LIMIT] = 0;
         n[FLUSHER] = F.notifySealed;
         return;
       }
       case F.notifySealed: {
-        const n = fork('flusher: close: notify');
-        if (n[PRODUCER] === P.closingAsleep) n[PRODUCER] = P.closingState;
+        const n = fork('flusher: stopLanes: notify');
+        this.#producer.wakeIfClosing(n);
         n[FLUSHER] = F.idle;
         return;
       }
     }
   }
 
+  /** replicator.ts: copies of a block come to be after all of those of the block before it are there. */
+  #store(s: Uint8Array, fork: Fork): void {
+    const { powerCuts, durability } = this.#lane.setup;
+    for (let i = this.#lane.unreleased(s); i < s[BLOCKS]; i++) {
+      const block = this.#lane.block(i);
+      const missing = this.#lane.copyBelow(s, block, 1);
+      if (missing >= 0) fork(APPENDS[missing - block - 2])[missing] = powerCuts > 0 ? 1 : 2;
+      const unsynced = this.#lane.copyBelow(s, block, 2);
+      if (durability === 'disk' && unsynced >= 0 && s[unsynced] === 1) fork(SYNCS[unsynced - block - 2])[unsynced] = 2;
+      if (missing >= 0) return;
+    }
+  }
+
+  /** flusher.ts, #takeStored. */
+  #takeStored(s: Uint8Array, fork: Fork): void {
+    const { durability } = this.#lane.setup;
+    const is = this.#lane.is;
+    const first = this.#lane.unreleased(s);
+    if (first === s[BLOCKS]) return;
+    const block = this.#lane.block(first);
+    const needed = durability === 'process' || is['head moves before copies are synced'] ? 1 : 2;
+    if ((is['head moves after the first copy'] ? s[block + 2] : s[block + 3]) < needed) return;
+    if (is['notified before head moves']) {
+      const n = fork('flusher: release: load waiting');
+      n[FLUSHER] = n[WAITING] === 1 ? F.clearWaiting : F.storeHeadLate;
+      return;
+    }
+    const n = fork('flusher: release: store head');
+    this.#release(n);
+    n[FLUSHER] = F.readWaiting;
+  }
+
   /** flusher.ts, doWork and flush; when a block is sealed is left open: it may be full, or old, or asked for. */
   #duty(s: Uint8Array, fork: Fork): void {
-    const { maxRows } = this.#lane.setup;
+    const { maxRows, inFlight } = this.#lane.setup;
+    this.#takeStored(s, fork);
     if (s[CLOSER] === C.closing && s[SEALED_AT] === NEVER) {
-      const n = fork('flusher: close: load tail');
+      const n = fork('flusher: stopLanes: load tail');
       n[LIMIT] = n[TAIL];
       n[FLUSHER] = F.sealLane;
     }
@@ -163,9 +175,10 @@ export class Flusher {
       n.fill(0, this.#lane.rows, this.#lane.rows + maxRows);
       n[ROWS] = 0;
       n[FROM] = 0;
-      n[FLUSHER] = F.replicate;
+      n[FLUSHER] = n[BLOCKS] - this.#lane.unreleased(n) < inFlight ? F.idle : F.held;
     }
-    if (s[SEALED_AT] !== NEVER && s[DRAINED] === limit && s[ROWS] === 0 && s[CLOSER] === C.closing) {
+    const isDone = s[DRAINED] === limit && s[ROWS] === 0 && this.#lane.unreleased(s) === s[BLOCKS];
+    if (s[SEALED_AT] !== NEVER && isDone && s[CLOSER] === C.closing) {
       fork('flusher: close: done')[FLUSHER] = F.closed;
     }
   }
@@ -182,7 +195,7 @@ export class Flusher {
   }
 
   #release(n: Uint8Array): void {
-    const block = this.#lane.block(n[BLOCKS] - 1);
+    const block = this.#lane.block(this.#lane.unreleased(n));
     n[HEAD] = n[block + 1];
     // What `flush()` resolves for.
     if (this.#lane.setup.powerCuts === 0 || this.#lane.setup.durability === 'process') return;

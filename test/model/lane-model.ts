@@ -4,7 +4,7 @@
 // Steps of several threads follow on each other in any order, but no thread sees the steps of another out of order (sequential
 // consistency). That is what the real code has: `tail`, `head`, `drained`, `sealedAt`, `waiting` and the tape's state are stored and
 // loaded by sequentially consistent atomics, and what is stored plainly (the words of a record) is read by others only once they
-// have seen the atomic store behind it. (`#wait` loads `head` plainly, but Atomics.wait then compares it.) Only the reader loads words
+// have seen the atomic store behind it. Only the reader loads words
 // that may be stored meanwhile, and takes what it copied by its checksum alone, in whatever order it saw them.
 //
 // A file for each who takes part, and lane.ts for what they share. Beside each step stands the function that it is a step of.
@@ -57,7 +57,7 @@ export class LaneModel implements Model {
     const producer = new Producer(lane);
     this.lane = lane;
     this.bytes = lane.bytes;
-    this.#actors = [producer, new Flusher(lane, producer), new Closer(lane)];
+    this.#actors = [producer, new Flusher(lane, producer), new Closer(lane, producer)];
     if (lane.setup.reads) this.#actors.push(new LiveReader(lane));
     this.#others = [new Recovery(lane), new Misfortune(lane)];
   }
@@ -80,8 +80,7 @@ export class LaneModel implements Model {
   }
 
   #counters(s: Uint8Array): Property | null {
-    // Once the flusher is gone nobody drains, and a producer takes back what it may have drained.
-    if (s[ALIVE] === 0 || s[FLUSHER] >= F.dead || s[RECOVERY] !== R.none) return null;
+    if (s[ALIVE] === 0 || s[RECOVERY] !== R.none) return null;
     const isOrdered = s[HEAD] <= s[DRAINED] && s[DRAINED] <= s[TAIL] && s[TAIL] <= s[HEAD] + this.lane.setup.capacity;
     if (!isOrdered) return 'order';
     return s[HEAD] > this.lane.stored(s) ? 'released' : null;
@@ -95,18 +94,22 @@ export class LaneModel implements Model {
     let seen = 0;
     let next = 0;
     let holes = false;
+    let losses = false;
     for (let i = 0; i < s[BLOCKS]; i++) {
       const block = this.lane.block(i);
       if (s[block + 2] === 0 || s[block + 3] === 0) return 'copies';
-      if (s[block + 4] !== next) holes = true;
-      next = s[block + 4] + this.lane.count(s, block);
+      for (; next < s[block + 4]; next++) {
+        if (this.lane.isSkipped(s, next)) losses = true;
+        else holes = true;
+      }
+      next += this.lane.count(s, block);
       for (let row = 0; row < maxRows; row++) {
         const record = s[block + 5 + row];
         if (record === 0) continue;
         if (record === NOBODYS) return 'invented';
         if ((seen & (1 << record)) !== 0) return 'twice';
         seen |= 1 << record;
-        if (record < last) return 'misordered';
+        if (record < last && !losses) return 'misordered';
         last = record;
       }
     }

@@ -22,9 +22,7 @@ export const PRODUCER = field();
 export const RECORD = field();
 /** Stores of this append so far. */
 export const STORED = field();
-/** `head` when it decided to wait. */
-export const EXPECTED = field();
-/** It saw TAPE_FAILED. */
+/** The tape's state as it saw it, of a producer that looks too early. */
 export const SAW = field();
 /** What the flusher is about to do, of F. */
 export const FLUSHER = field();
@@ -36,12 +34,16 @@ export const LIMIT = field();
 export const ROWS = field();
 /** What the closer has done, of C. */
 export const CLOSER = field();
-/** `tail`, of a closer that reads it early. */
-export const EARLY_TAIL = field();
+/** `tail`, as the closer read it. */
+export const CLOSER_TAIL = field();
 export const ALIVE = field();
 /** What recovery is about to do, of R. */
 export const RECOVERY = field();
 export const RUNS = field();
+/** Of the roster: from which sequence on the session that did not end gave them, and a bit a sequence that is skipped. */
+export const UNCLOSED_FROM = field();
+export const SKIPPED = field();
+export const SKIPPED_ABOVE = field();
 export const LANE_GONE = field();
 export const DEATHS = field();
 export const POWER_CUTS = field();
@@ -78,30 +80,27 @@ export const P = {
   closingWait: 7,
   closingAsleep: 8,
   takeBack: 9,
-  voidChecksum: 10,
-  unpublish: 11,
-  fullState: 12,
-  fullSealedAt: 13,
-  readHead: 14,
-  setWaiting: 15,
+  stopLane: 10,
+  fullState: 11,
+  fullSealedAt: 12,
+  setWaiting: 13,
+  lookAtHead: 14,
+  lookAtState: 15,
   wait: 16,
   asleep: 17,
-  clearWaiting: 18,
-  left: 19,
-  // Of mended protocols.
-  sealOwn: 20,
-  // Of weakened ones.
-  checksumLate: 21,
-  publishLate: 22,
-  setWaitingLate: 23,
+  left: 18,
+  // Of weakened protocols.
+  checksumLate: 19,
+  publishLate: 20,
 };
 
-/** The flusher. `dead`: its thread has ended; `lost`: and that is known. */
+/** The flusher. `dead`: its thread has ended; `lost`: and all know it. */
 export const F = {
   idle: 0,
   copy: 1,
   storeDrained: 2,
-  replicate: 3,
+  /** As many blocks are under way as may be. */
+  held: 3,
   readWaiting: 4,
   clearWaiting: 5,
   notify: 6,
@@ -112,11 +111,25 @@ export const F = {
   // It does nothing any more.
   closed: 10,
   dead: 11,
-  lost: 12,
+  failed: 12,
+  unwoken: 13,
+  lost: 14,
 };
 
-export const C = { open: 0, closing: 1, failed: 2, closed: 3, readTail: 4, sealEarly: 5, sealing: 6, sealed: 7 };
-export const R = { none: 0, due: 1, planned: 2, sealing: 3, done: 4 };
+export const C = {
+  open: 0,
+  closing: 1,
+  failed: 2,
+  closed: 3,
+  stopLane: 4,
+  stopped: 5,
+  saidSo: 6,
+  unwoken: 7,
+  // Of a weakened protocol.
+  readTail: 8,
+  sealEarly: 9,
+};
+export const R = { none: 0, due: 1, planned: 2, claimed: 3, sealing: 4, done: 5 };
 
 /** What an append came to. */
 export const RETURNED = 1;
@@ -138,8 +151,8 @@ export const PROPERTIES = {
   lostOnDisk: 'what was acknowledged as on disk is on the tape',
   twice: 'no record is on the tape twice',
   invented: 'nothing is on the tape that was not appended',
-  misordered: 'records are on the tape in the order in which they were appended',
-  holes: 'sequences have no hole',
+  misordered: 'records are on the tape in the order in which they were appended, but where some were lost',
+  holes: 'sequences have no hole that the roster does not know',
   refused: 'what append threw for is not on the tape',
   copies: 'after recovery each block is on R storage nodes',
   misread: 'a reader takes only what was published where it reads',
@@ -164,27 +177,18 @@ export const WEAKNESSES = [
   'recovery goes on behind sealedAt',
   'recovery removes the lane first',
   'head moves before copies are synced',
-  'taking back leaves the checksum',
+  'taking back looks at head',
+  'taking back does not stop the lane',
+  'a close that fails does not stop the lane',
+  'failing wakes nobody',
   'notified before head moves',
   'waiting is set after head was looked at',
+  'release does not clear waiting',
+  'recovery syncs no old segments',
+  'gaps of a session that did not end are not skipped',
   'reader does not check what it copied',
 ] as const;
 export type Weakness = (typeof WEAKNESSES)[number];
-
-/** Changes that close what the protocol leaves open. */
-export const MENDS = [
-  // `#wait` expects what `place` found (LANE_CACHED_HEAD), not what `head` is by then.
-  'wait on cachedHead',
-  // The producer clears LANE_WAITING when it is awake again; `release` only looks at it.
-  'producer clears waiting',
-  // `#takeBack` compares with `drained`: what was drained may be in a block.
-  'take back what is not drained only',
-  // And it does so by sealing the lane there, if nobody has (compareExchange); as `Tape.close` does before it says that it failed.
-  'taking back seals the lane',
-  // Segments of the session before are synced (sealSegmentFile) before blocks of what only lanes held follow on them.
-  'recovery syncs old segments first',
-] as const;
-export type Mend = (typeof MENDS)[number];
 
 export interface Setup {
   /** Of the ring, in words. */
@@ -198,6 +202,8 @@ export interface Setup {
   /** Records that a block has at most. */
   maxRows?: number;
   maxBlocks?: number;
+  /** Blocks that may be under way at once. */
+  inFlight?: number;
   onFull?: 'wait' | 'drop';
   /** Any record may have a value that `encode` finds its field can't hold. */
   refuses?: boolean;
@@ -219,7 +225,7 @@ export interface Setup {
   ringPages?: number;
   /** Somebody reads the lane meanwhile. */
   reads?: boolean;
-  changes?: readonly (Weakness | Mend)[];
+  weaknesses?: readonly Weakness[];
 }
 
 /** Blocks that recovery may have to make. */
@@ -230,7 +236,7 @@ export class Lane {
   readonly bytes: number;
   readonly words = new Words();
   readonly setup: Required<Setup>;
-  readonly is: Record<Weakness | Mend, boolean>;
+  readonly is: Record<Weakness, boolean>;
   // Where in a state each begins.
   readonly ring: number;
   /** By record: what its append came to, and where it was published (for the reader). */
@@ -254,6 +260,7 @@ export class Lane {
       smallest: 2,
       maxRows: 2,
       maxBlocks: sizes.length,
+      inFlight: 1,
       onFull: 'wait',
       refuses: false,
       timeouts: true,
@@ -265,12 +272,11 @@ export class Lane {
       durability: 'disk',
       ringPages: 1,
       reads: false,
-      changes: [],
+      weaknesses: [],
       ...setup,
     };
-    const { maxRows, maxBlocks, powerCuts, reads, changes } = this.setup;
-    const all = [...WEAKNESSES, ...MENDS].map((change) => [change, changes.includes(change)]);
-    this.is = Object.fromEntries(all);
+    const { maxRows, maxBlocks, powerCuts, reads, weaknesses } = this.setup;
+    this.is = Object.fromEntries(WEAKNESSES.map((weakness) => [weakness, weaknesses.includes(weakness)])) as typeof this.is;
     let end = fields;
     const take = (bytes: number) => {
       end += bytes;
@@ -341,16 +347,17 @@ export class Lane {
 
   // ---- blocks -----------------------------------------------------------------------------------------------------------------------
 
-  /** Where it lies: from, to, its copy on each of two storage nodes (0 none, 1 written, 2 synced), first sequence, records. */
+  /**
+   * Where it lies: from, to, its copy on each of two storage nodes (0 none, 1 written, 2 synced), first sequence, records. Storage nodes
+   * are alike, and syncing one block says nothing about another: so the copy that is further along comes first.
+   */
   block(index: number): number {
     return this.blocks + index * this.blockBytes;
   }
 
   addBlock(n: Uint8Array, from: number, to: number, records: number, count: number): void {
     if (n[BLOCKS] === this.setup.maxBlocks) throw new Error('more blocks than the model has room for');
-    // catalog.ts, nextSequence.
-    const last = this.block(n[BLOCKS] - 1);
-    const sequence = n[BLOCKS] === 0 ? 0 : n[last + 4] + this.count(n, last);
+    const sequence = this.nextSequence(n);
     const block = this.block(n[BLOCKS]++);
     n[block] = from;
     n[block + 1] = to;
@@ -358,10 +365,47 @@ export class Lane {
     n.copyWithin(block + 5, records, records + count);
   }
 
+  /** catalog.ts, nextSequence. */
+  nextSequence(s: Uint8Array): number {
+    const last = this.block(s[BLOCKS] - 1);
+    return s[BLOCKS] === 0 ? 0 : s[last + 4] + this.count(s, last);
+  }
+
+  isSkipped(s: Uint8Array, sequence: number): boolean {
+    return (s[sequence < 8 ? SKIPPED : SKIPPED_ABOVE] & (1 << (sequence & 7))) !== 0;
+  }
+
+  /** session.ts, skipUnclosed. */
+  skipFrom(n: Uint8Array, from: number): void {
+    let next = 0;
+    for (let i = 0; i < n[BLOCKS]; i++) {
+      const block = this.block(i);
+      for (; next < n[block + 4]; next++) {
+        if (next < from) continue;
+        if (next > 15) throw new Error('more sequences than the model has room for');
+        n[next < 8 ? SKIPPED : SKIPPED_ABOVE] |= 1 << (next & 7);
+      }
+      next += this.count(n, block);
+    }
+  }
+
   count(s: Uint8Array, block: number): number {
     let count = 0;
     while (count < this.setup.maxRows && s[block + 5 + count] !== 0) count++;
     return count;
+  }
+
+  /** The next copy of it that is less far along than `state`, or -1. */
+  copyBelow(s: Uint8Array, block: number, state: number): number {
+    if (s[block + 2] < state) return block + 2;
+    return s[block + 3] < state ? block + 3 : -1;
+  }
+
+  /** The first block of which the lane has not let go, or the count of them. */
+  unreleased(s: Uint8Array): number {
+    let i = 0;
+    while (i < s[BLOCKS] && s[this.block(i) + 1] <= s[HEAD]) i++;
+    return i;
   }
 
   /** The position before which all is on both storage nodes. */

@@ -5,13 +5,12 @@ import {
   BLOCKS,
   CACHED_HEAD,
   CLOSER,
+  CLOSER_TAIL,
   DEATHS,
   DISK_HEAD,
   DISK_SEALED_AT,
   DISK_TAIL,
   DRAINED,
-  EARLY_TAIL,
-  EXPECTED,
   FLUSHER,
   HEAD,
   LANE_GONE,
@@ -94,14 +93,18 @@ export class Misfortune {
       // That a file was removed may be lost too.
       if (!this.#lane.is['recovery removes the lane first']) n[LANE_GONE] = 0;
       for (const [i, copy] of unsynced.entries()) n[copy] = (left >> i) & 1 ? 2 : 0;
+      for (let i = 0; i < n[BLOCKS]; i++) {
+        const block = this.#lane.block(i);
+        if (n[block + 2] < n[block + 3]) n.copyWithin(block + 2, block + 3, block + 4).fill(0, block + 3, block + 4);
+      }
       this.#die(n);
     }
   }
 
   /** What only memory held is gone; the lane's file and the copies are as they are. */
   #die(n: Uint8Array): void {
-    for (const at of [CACHED_HEAD, OFFSET, WAITING, TAPE, PRODUCER, RECORD, STORED, EXPECTED, SAW]) n[at] = 0;
-    for (const at of [FLUSHER, CLOSER, EARLY_TAIL, ALIVE, RUNS, READER, READ_AT, READ_LIMIT, READ_WORDS, DRAINED])
+    for (const at of [CACHED_HEAD, OFFSET, WAITING, TAPE, PRODUCER, RECORD, STORED, SAW]) n[at] = 0;
+    for (const at of [FLUSHER, CLOSER, CLOSER_TAIL, ALIVE, RUNS, READER, READ_AT, READ_LIMIT, READ_WORDS, DRAINED])
       n[at] = 0;
     n.fill(0, this.#lane.runs, this.#lane.runs + MOST_RUNS * this.#lane.runBytes);
     this.#lane.forgetFlusher(n);

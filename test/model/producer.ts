@@ -7,7 +7,6 @@ import {
   CACHED_HEAD,
   DRAINED,
   DROPPED,
-  EXPECTED,
   FAILED,
   HEAD,
   type Lane,
@@ -26,7 +25,7 @@ import {
   TOO_LARGE,
   WAITING,
 } from './lane.js';
-import { HEADER, PADDING_CHECKSUM, PADDING_HEADER, VALUE, ZEROS } from './words.js';
+import { HEADER, PADDING_CHECKSUM, PADDING_HEADER, VALUE } from './words.js';
 
 // Names of steps that differ by a number, made once.
 const STORES = Array.from(
@@ -79,7 +78,7 @@ export class Producer {
         const n = fork('producer: publish: store tail');
         this.#publish(n);
         if (n[SAW] === OPEN) this.#answer(n, RETURNED);
-        else n[PRODUCER] = P.closingState;
+        else n[PRODUCER] = P.closingSealedAt;
         n[SAW] = 0;
         return;
       }
@@ -92,64 +91,46 @@ export class Producer {
       case P.readState: {
         const n = fork('producer: publish: load state');
         if (n[TAPE] === OPEN) this.#answer(n, RETURNED);
-        else n[PRODUCER] = P.closingState;
+        else n[PRODUCER] = P.closingSealedAt;
         return;
       }
 
       // appender.ts, #closing.
-      case P.closingState: {
-        const n = fork('producer: #closing: load state');
-        n[SAW] = n[TAPE] === FAILED ? 1 : 0;
-        n[PRODUCER] = P.closingSealedAt;
-        return;
-      }
       case P.closingSealedAt: {
         const n = fork('producer: #closing: load sealedAt');
         if (n[SEALED_AT] !== NEVER) this.#answerBySeal(n);
-        else n[PRODUCER] = n[SAW] === 1 ? P.takeBack : P.closingWait;
-        n[SAW] = 0;
+        else n[PRODUCER] = P.closingState;
+        return;
+      }
+      case P.closingState: {
+        const n = fork('producer: #closing: load state');
+        n[PRODUCER] = n[TAPE] === FAILED ? P.takeBack : P.closingWait;
         return;
       }
       case P.closingWait: {
         const n = fork('producer: #closing: Atomics.wait(sealedAt)');
-        n[PRODUCER] = n[SEALED_AT] === NEVER ? P.closingAsleep : P.closingState;
+        n[PRODUCER] = n[SEALED_AT] === NEVER ? P.closingAsleep : P.closingSealedAt;
         return;
       }
       case P.closingAsleep:
-        if (timeouts) fork('producer: #closing: wakes after WAIT_MS')[PRODUCER] = P.closingState;
+        if (timeouts) fork('producer: #closing: wakes after WAIT_MS')[PRODUCER] = P.closingSealedAt;
         return;
 
       // appender.ts, #takeBack.
       case P.takeBack: {
-        const seals = is['taking back seals the lane'];
-        const mended = seals || is['take back what is not drained only'];
-        const n = fork(`producer: #takeBack: load ${mended ? 'drained' : 'head'}`);
-        if (n[mended ? DRAINED : HEAD] > this.#position(n)) this.#answer(n, RETURNED);
-        else if (seals) n[PRODUCER] = P.sealOwn;
-        else n[PRODUCER] = is['taking back leaves the checksum'] ? P.unpublish : P.voidChecksum;
+        const n = fork('producer: #takeBack: load drained');
+        if (n[is['taking back looks at head'] ? HEAD : DRAINED] > this.#position(n)) this.#answer(n, RETURNED);
+        else n[PRODUCER] = P.stopLane;
         return;
       }
-      case P.sealOwn: {
+      case P.stopLane: {
         const n = fork('producer: #takeBack: compareExchange sealedAt');
         if (n[SEALED_AT] !== NEVER) {
           this.#answerBySeal(n);
           return;
         }
-        n[SEALED_AT] = this.#position(n);
-        this.#answer(n, ANSWERED_FAILED);
-        return;
-      }
-      case P.voidChecksum: {
-        const n = fork('producer: #takeBack: store checksum 0');
-        n[this.#lane.at(this.#position(n))] = ZEROS;
-        n[PRODUCER] = P.unpublish;
-        return;
-      }
-      case P.unpublish: {
-        const n = fork('producer: #takeBack: store tail');
-        n[TAIL] = this.#position(n);
-        n[OFFSET] = n[TAIL] % this.#lane.setup.capacity;
-        this.#answer(n, ANSWERED_FAILED);
+        if (!is['taking back does not stop the lane']) n[SEALED_AT] = this.#position(n);
+        this.#leave(n, ANSWERED_FAILED);
         return;
       }
 
@@ -164,53 +145,36 @@ export class Producer {
         const n = fork('producer: #refused: load sealedAt');
         if (n[SEALED_AT] !== NEVER) this.#leave(n);
         else if (onFull === 'drop') this.#answer(n, DROPPED);
-        else if (is['wait on cachedHead']) {
-          n[EXPECTED] = n[CACHED_HEAD];
-          n[PRODUCER] = P.setWaiting;
-        } else n[PRODUCER] = P.readHead;
+        else n[PRODUCER] = is['waiting is set after head was looked at'] ? P.lookAtHead : P.setWaiting;
         return;
       }
 
       // appender.ts, #wait.
-      case P.readHead: {
-        const n = fork('producer: #wait: load head');
-        n[EXPECTED] = n[HEAD];
-        n[PRODUCER] = P.setWaiting;
-        return;
-      }
       case P.setWaiting: {
-        if (is['waiting is set after head was looked at']) {
-          const n = fork('producer: #wait: is head as expected?');
-          if (n[HEAD] !== n[EXPECTED]) this.awake(n);
-          else n[PRODUCER] = P.setWaitingLate;
-          return;
-        }
         const n = fork('producer: #wait: store waiting 1');
         n[WAITING] = 1;
-        n[PRODUCER] = P.wait;
+        n[PRODUCER] = is['waiting is set after head was looked at'] ? P.wait : P.lookAtHead;
         return;
       }
-      case P.setWaitingLate: {
-        const n = fork('producer: #wait: store waiting 1, sleep');
-        n[WAITING] = 1;
-        n[PRODUCER] = P.asleep;
+      case P.lookAtHead: {
+        const n = fork('producer: #wait: load head');
+        n[PRODUCER] = n[HEAD] === n[CACHED_HEAD] ? P.lookAtState : P.again;
+        return;
+      }
+      case P.lookAtState: {
+        const n = fork('producer: #wait: load state');
+        const next = is['waiting is set after head was looked at'] ? P.setWaiting : P.wait;
+        n[PRODUCER] = n[TAPE] === FAILED ? P.again : next;
         return;
       }
       case P.wait: {
-        const n = fork('producer: #wait: Atomics.wait(head)');
-        if (n[HEAD] === n[EXPECTED]) n[PRODUCER] = P.asleep;
-        else this.awake(n);
+        const n = fork('producer: #wait: Atomics.wait(waiting)');
+        n[PRODUCER] = n[WAITING] === 1 ? P.asleep : P.again;
         return;
       }
       case P.asleep:
-        if (timeouts) this.awake(fork('producer: #wait: wakes after WAIT_MS'));
+        if (timeouts) fork('producer: #wait: wakes after WAIT_MS')[PRODUCER] = P.again;
         return;
-      case P.clearWaiting: {
-        const n = fork('producer: #wait: store waiting 0');
-        n[WAITING] = 0;
-        n[PRODUCER] = P.again;
-        return;
-      }
     }
   }
 
@@ -304,8 +268,8 @@ export class Producer {
     n[PRODUCER] = P.idle;
   }
 
-  #leave(n: Uint8Array): void {
-    this.#answer(n, ANSWERED_CLOSED);
+  #leave(n: Uint8Array, answer = ANSWERED_CLOSED): void {
+    this.#answer(n, answer);
     n[PRODUCER] = P.left;
   }
 
@@ -314,8 +278,13 @@ export class Producer {
     else this.#leave(n);
   }
 
-  awake(n: Uint8Array): void {
-    n[EXPECTED] = 0;
-    n[PRODUCER] = this.#lane.is['producer clears waiting'] ? P.clearWaiting : P.again;
+  /** Whoever notifies `waiting`. */
+  wakeIfWaiting(n: Uint8Array): void {
+    if (n[PRODUCER] === P.asleep) n[PRODUCER] = P.again;
+  }
+
+  /** Whoever notifies `sealedAt`. */
+  wakeIfClosing(n: Uint8Array): void {
+    if (n[PRODUCER] === P.closingAsleep) n[PRODUCER] = P.closingSealedAt;
   }
 }

@@ -1,4 +1,4 @@
-// src/journal/recovery.ts, as it runs at the next open.
+// What the next open does: src/session.ts, src/journal/recovery.ts.
 import type { Fork } from './explore.js';
 import {
   BLOCKS,
@@ -13,7 +13,11 @@ import {
   RUNS,
   SEALED_AT,
   TAIL,
+  UNCLOSED_FROM,
 } from './lane.js';
+
+const APPENDS = [0, 1].map((node) => `recovery: sealLanes: append to node ${node}`);
+const SYNCS = [0, 1].map((node) => `recovery: sealLanes: sync node ${node}`);
 
 export class Recovery {
   readonly #lane: Lane;
@@ -24,40 +28,41 @@ export class Recovery {
 
   expand(s: Uint8Array, fork: Fork): void {
     const { powerCuts, maxRows } = this.#lane.setup;
-    const store = (kind: string, block: number) => {
-      for (let node = 0; node < 2; node++) {
-        if (s[block + 2 + node] === 0) {
-          fork(`recovery: ${kind}: append to node ${node}`)[block + 2 + node] = powerCuts > 0 ? 1 : 2;
-        }
-        // `durable: true`.
-        if (s[block + 2 + node] === 1) fork(`recovery: ${kind}: sync node ${node}`)[block + 2 + node] = 2;
-      }
-    };
+    const is = this.#lane.is;
     switch (s[RECOVERY]) {
       // recovery.ts, planRecovery: all of the lane's bytes are read here, and what to make of them follows from that alone.
       case R.due: {
         const n = fork('recovery: planRecovery');
         this.#plan(n);
         n[RECOVERY] = R.planned;
-        if (this.#lane.is['recovery removes the lane first']) n[LANE_GONE] = 1;
+        if (is['recovery removes the lane first']) n[LANE_GONE] = 1;
         return;
       }
       case R.planned: {
-        // recovery.ts, copyBlock.
-        for (let i = 0; i < s[BLOCKS]; i++) {
+        // session.ts, syncSegments. `writeAsync` of a process that died counts as written.
+        for (let i = 0; i < s[BLOCKS] && !is['recovery syncs no old segments']; i++) {
           const block = this.#lane.block(i);
-          for (let node = 0; node < 2; node++) {
-            // Written and synced: between the two it is as before or as after.
-            if (s[block + 2 + node] === 0) {
-              fork(`recovery: copyBlock to node ${node}`)[block + 2 + node] = 2;
-              return;
-            }
+          for (const copy of [block + 2, block + 3]) {
+            if (s[copy] !== 1) continue;
+            fork('recovery: syncSegments')[copy] = 2;
+            return;
           }
         }
-        // recovery.ts, sealSegmentFile: what the session before had not synced.
-        const unsynced = this.#unsyncedBlock(s);
-        if (unsynced >= 0 && (s[RUNS] === 0 || this.#lane.is['recovery syncs old segments first'])) {
-          store('sealSegmentFile', unsynced);
+        // session.ts, claimDirectories, after skipUnclosed.
+        const n = fork('recovery: claimDirectories');
+        if (!is['gaps of a session that did not end are not skipped']) this.#lane.skipFrom(n, n[UNCLOSED_FROM]);
+        n[UNCLOSED_FROM] = this.#lane.nextSequence(n);
+        n[RECOVERY] = R.claimed;
+        return;
+      }
+      case R.claimed: {
+        // recovery.ts, storeBlock.
+        for (let i = 0; i < s[BLOCKS]; i++) {
+          const block = this.#lane.block(i);
+          const missing = this.#lane.copyBelow(s, block, 1);
+          if (missing < 0) continue;
+          // Written and synced: between the two it is as before or as after.
+          fork('recovery: storeBlock')[missing] = 2;
           return;
         }
         // recovery.ts, sealLanes.
@@ -79,18 +84,16 @@ export class Recovery {
       case R.sealing: {
         const block = this.#lane.block(s[BLOCKS] - 1);
         if (s[block + 2] === 2 && s[block + 3] === 2) {
-          fork('recovery: sealLanes: the next run')[RECOVERY] = R.planned;
-        } else store('sealLanes', block);
+          fork('recovery: sealLanes: the next run')[RECOVERY] = R.claimed;
+          return;
+        }
+        const missing = this.#lane.copyBelow(s, block, 1);
+        if (missing >= 0) fork(APPENDS[missing - block - 2])[missing] = powerCuts > 0 ? 1 : 2;
+        // `durable: true`.
+        const unsynced = this.#lane.copyBelow(s, block, 2);
+        if (unsynced >= 0 && s[unsynced] === 1) fork(SYNCS[unsynced - block - 2])[unsynced] = 2;
       }
     }
-  }
-
-  #unsyncedBlock(s: Uint8Array): number {
-    for (let i = 0; i < s[BLOCKS]; i++) {
-      const block = this.#lane.block(i);
-      if (s[block + 2] === 1 || s[block + 3] === 1) return block;
-    }
-    return -1;
   }
 
   /** Finds the runs of records that are in the lane only, cut into blocks. */

@@ -36,7 +36,13 @@ const states: fc.Arbitrary<RepairState> = fc
   .map(({ nodes, redundancy, blocks }) => {
     const segments = nodes.flatMap((node, storage) =>
       node.segments.map(
-        (state, i): SegmentState => ({ path: `d${storage}/${i}`, storage, state, rank: i % 2 === 0 ? 0 : i }),
+        (state, i): SegmentState => ({
+          path: `d${storage}/${i}`,
+          storage,
+          state,
+          rank: i % 2 === 0 ? 0 : i,
+          stays: i === 1,
+        }),
       ),
     );
     const strewn = blocks.map((copies, i): BlockState => {
@@ -95,7 +101,7 @@ function carryOut(state: RepairState, fails: () => boolean, random: () => number
         continue;
       }
       const rank = made++;
-      const segment: SegmentState = { path: `d${storage}/${rank}`, storage, state: 'sealed', rank };
+      const segment: SegmentState = { path: `d${storage}/${rank}`, storage, state: 'sealed', rank, stays: false };
       state.segments.push(segment);
       for (const { block } of writes.filter((write) => write.storage === storage)) {
         expect(holders(block.copies).size, 'there is something to copy').toBeGreaterThan(0);
@@ -135,7 +141,10 @@ test('with room everywhere and nothing that fails: every block exactly as often 
     fc.property(states, (drawn) => {
       const state = drawn;
       for (const node of state.nodes) Object.assign(node, { retiring: false, takes: true, freeBytes: Infinity });
-      for (const segment of state.segments) if (segment.state === 'fixed') segment.state = 'sealed';
+      for (const segment of state.segments) {
+        segment.stays = false;
+        if (segment.state === 'fixed') segment.state = 'sealed';
+      }
       state.redundancy = Math.min(state.redundancy, state.nodes.length);
       for (const { copies } of state.blocks) copies[0].good = true;
       carryOut(

@@ -199,7 +199,7 @@ test('what one storage node alone has of the mark counts', async () => {
   const root = await left();
   const storage = storageOf(root, NODES);
   const file = path.join(storage[1], 'storage-node.json');
-  const content = JSON.parse(readFileSync(file, 'utf8'));
+  const { checksum: _, ...content } = JSON.parse(readFileSync(file, 'utf8'));
   writeFileSync(file, JSON.stringify({ ...content, roster: { ...content.roster, firstSequence: '30' } }));
   expect(await sequencesOf(root)).toEqual(upTo(30n, STORED));
   // The second time of those that were newest, too.
@@ -222,7 +222,7 @@ test('sequences go on at the mark where nothing is left', async () => {
   await reopen(trade, { storage, ...OPTIONS });
   for (const directory of storage) {
     const file = path.join(directory, 'storage-node.json');
-    const content = JSON.parse(readFileSync(file, 'utf8'));
+    const { checksum: _, ...content } = JSON.parse(readFileSync(file, 'utf8'));
     writeFileSync(
       file,
       JSON.stringify({ ...content, roster: { ...content.roster, firstSequence: String(STORED + 5n) } }),
@@ -241,7 +241,7 @@ test('sequences go on at the mark where nothing is left', async () => {
 test.each([['x'], [7], [null], [String(2n ** 64n)], ['-1']])('a mark of %j is CORRUPT', async (firstSequence) => {
   const root = await left();
   const file = path.join(root, 'd1', 'storage-node.json');
-  const content = JSON.parse(readFileSync(file, 'utf8'));
+  const { checksum: _, ...content } = JSON.parse(readFileSync(file, 'utf8'));
   writeFileSync(file, JSON.stringify({ ...content, roster: { ...content.roster, firstSequence } }));
   const error = await errorOf(() => sequencesOf(root));
   expect(error).toMatchObject({ code: 'CORRUPT', path: file });

@@ -115,7 +115,7 @@ describe('opened', () => {
     return tape;
   }
 
-  test('for reading and for writing, with a bit of each changed: the right data, and the file is written anew', async () => {
+  test('for reading and for writing, with a bit of every fourth byte of each changed: the right data, and the file is written anew', async () => {
     const live = await append(0, 20);
     await live.flush();
     await live.close();
@@ -127,7 +127,7 @@ describe('opened', () => {
     for (const name of names) {
       const original = readFileSync(path.join(backup, name));
       for (const { at, bit, bytes } of flips(original)) {
-        if (at % 8 !== bit) continue;
+        if (at % 4 !== 0 || (at >> 2) % 8 !== bit) continue;
         rmSync(root, { recursive: true });
         cpSync(backup, root, { recursive: true });
         const file = path.join(root, name);

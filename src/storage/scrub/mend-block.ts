@@ -36,6 +36,7 @@ export async function mendBlock(tape: MendedTape, catalog: Catalog, { sequence }
         storage,
         state: mendable ? ('sealed' as const) : ('fixed' as const),
         rank: rankOf(path),
+        stays: true,
       };
       segments.set(path, segment);
       return { segment, offset, good: checker.check(path, { ...block, offset }) === null, mendable: true };

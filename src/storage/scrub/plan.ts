@@ -27,6 +27,8 @@ export interface SegmentState {
   state: 'sealed' | 'fixed' | 'damaged';
   /** Of two on one storage node that hold a block, the higher one keeps it. */
   rank: number;
+  /** It is not removed, but what is bad in it may be mended. */
+  stays: boolean;
 }
 
 export interface CopyState {
@@ -73,6 +75,7 @@ const SEGMENT_OVERHEAD_BYTES = 1024 ** 2;
 export function planRepair(state: RepairState, random: () => number): RepairPlan {
   const lost = state.blocks.filter(({ copies }) => !copies.some(({ good }) => good));
   const pinned = new Set(lost.flatMap(({ copies }) => copies.map(({ segment }) => segment)));
+  for (const segment of state.segments) if (segment.stays) pinned.add(segment);
   const going = new Set(
     state.segments.filter(
       (segment) =>

@@ -2,13 +2,14 @@ import path from 'node:path';
 import { TapeError } from '../../errors.js';
 import type { Files, OpenFile } from '../../files.js';
 import { ioError } from '../../io.js';
+import { segmentNumber } from '../../segment/catalog.js';
 import { type BlockEntry, encodeFooter, FOOTER_ENTRY_BYTES, TRAILER_BYTES } from '../../segment/footer.js';
 import { encodeSegmentHeader, type SegmentHeader } from '../../segment/header.js';
 import type { SegmentReader } from '../../segment/reader.js';
 import type { CopyChecker } from './copy-checker.js';
 
 const PIECE_BYTES = 1024 ** 2;
-const UNFINISHED = /^repair-\d+\.tmp$/;
+const UNFINISHED = /^(repair|segment)-\d+\.tmp$/;
 
 export const repairFile = (directory: string, number: number): string =>
   path.join(directory, `repair-${String(number).padStart(8, '0')}.ttseg`);
@@ -52,17 +53,12 @@ export class RepairSegment {
   #end: number;
   #closed = false;
 
-  /** `number`: of its name; no other segment of repairs on this storage node ever had it. @throws TapeError */
-  constructor(
-    files: Files,
-    directory: string,
-    number: number,
-    header: Omit<SegmentHeader, 'headerBytes' | 'fingerprint' | 'number'>,
-  ) {
-    this.path = repairFile(directory, number);
+  /** `file`: no other segment ever had that name. @throws TapeError */
+  constructor(files: Files, file: string, header: Omit<SegmentHeader, 'headerBytes' | 'fingerprint' | 'number'>) {
+    this.path = file;
     this.#files = files;
     this.#made = this.path.replace(/ttseg$/, 'tmp');
-    const start = encodeSegmentHeader({ ...header, number: number % 2 ** 32 });
+    const start = encodeSegmentHeader({ ...header, number: segmentNumber(path.basename(file)) % 2 ** 32 });
     this.#end = start.length;
     try {
       this.#file = files.open(this.#made, 'new');

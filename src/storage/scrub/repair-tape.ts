@@ -119,7 +119,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
         signal,
         onProgress: (done, total) => onProgress({ stage: 'check', done, total, counts: none }),
       });
-      const state = stateOf(files, findings, wanted, retiring);
+      const state = stateOf(files, findings, wanted, { retiring, alone });
       found.ids.forEach((id, i) => {
         // Nothing says that it is the tape's: a disk that is not mounted, say.
         if (id === null && found.roster !== null && givenUp.length === 0) state.nodes[i].takes = false;
@@ -137,7 +137,8 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
       });
       const plan = dryRun ? repairer.rehearse() : await repairer.restore({ tidy: true });
       if (!dryRun && plan.removals.length > 0) {
-        await locks.whileDropping(turns, () => repairer.remove(plan.removals));
+        const mayGo = await repairer.keepNumbers(plan.removals);
+        await locks.whileDropping(turns, () => repairer.remove(mayGo));
       }
       const emptied = [...retiring].filter((storageNode) =>
         state.segments.every((segment) => segment.storage !== storageNode),
@@ -233,7 +234,7 @@ function checkLeaving(
 function giveUp(runtime: Runtime, found: Survey, givenUp: RosterNode[]): void {
   const { files } = runtime;
   const roster = found.roster!;
-  const catalog = new Catalog(files, found.directories, roster.skipped);
+  const catalog = new Catalog(files, found.directories, roster.skipped, roster.firstSequence);
   catalog.refresh(found.tapeId);
   const from = catalog.nextSequence;
   const end = from < roster.nextSequence ? [{ from, to: roster.nextSequence }] : [];

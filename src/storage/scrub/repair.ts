@@ -1,5 +1,7 @@
+import path from 'node:path';
 import { TapeError } from '../../errors.js';
 import { ioError } from '../../io.js';
+import { lastSegmentNumber, segmentName } from '../../segment/catalog.js';
 import { makeDirectory } from '../survey.js';
 import type { CopyChecker } from './copy-checker.js';
 import {
@@ -106,7 +108,13 @@ export class Repairer {
       }
       for (const { block, copy } of plan.mends) this.#enterMend(block, copy);
       for (const { block, storage } of writes) {
-        const segment: SegmentState = { path: '', storage, state: 'sealed', rank: Number.MAX_SAFE_INTEGER };
+        const segment: SegmentState = {
+          path: '',
+          storage,
+          state: 'sealed',
+          rank: Number.MAX_SAFE_INTEGER,
+          stays: false,
+        };
         this.#enterCopy(block, segment, 0);
       }
     }
@@ -175,7 +183,7 @@ export class Repairer {
       segment = null;
       if (blocks.length === 0) return made.abandon();
       await made.finish(checker);
-      const known: SegmentState = { path: made.path, storage, state: 'sealed', rank: rankOf(made.path) };
+      const known: SegmentState = { path: made.path, storage, state: 'sealed', rank: rankOf(made.path), stays: false };
       this.#work.state.segments.push(known);
       for (const [i, block] of blocks.entries()) this.#enterCopy(block, known, made.entries[i].offset);
       blocks = [];
@@ -215,25 +223,47 @@ export class Repairer {
   }
 
   #newSegment(storage: number): RepairSegment {
-    const { tape, tapeId, epoch } = this.#work;
+    const { tape } = this.#work;
     const directory = tape.directories[storage];
     makeDirectory(tape.runtime.files, directory);
-    const createdNs = tape.runtime.nowNs();
     const last = Math.max(
       0,
       ...this.#work.state.segments.flatMap((segment) => (segment.storage === storage ? [segment.rank] : [])),
     );
     // By the clock, so that no number comes back once its segment is gone: readers know segments by their names.
-    let number = Math.max(last + 1, Number(createdNs / 1_000_000n));
+    let number = Math.max(last + 1, Number(tape.runtime.nowNs() / 1_000_000n));
     while (tape.runtime.files.exists(repairFile(directory, number))) number++;
-    const { schema } = tape;
-    return new RepairSegment(tape.runtime.files, directory, number, {
-      tapeId,
-      storageNode: storage,
-      createdNs,
-      epoch,
-      schema,
-    });
+    return this.#makeSegment(storage, repairFile(directory, number));
+  }
+
+  #makeSegment(storageNode: number, file: string): RepairSegment {
+    const { tape, tapeId, epoch } = this.#work;
+    const createdNs = tape.runtime.nowNs();
+    return new RepairSegment(tape.runtime.files, file, { tapeId, storageNode, createdNs, epoch, schema: tape.schema });
+  }
+
+  /**
+   * Where the writer's newest segment is to go, an empty one follows it: a writer numbers its segments from the newest, and a name that
+   * came back would be taken for the file that had it before. Answers which of the segments may go.
+   */
+  async keepNumbers(segments: readonly SegmentState[]): Promise<SegmentState[]> {
+    const { tape, checker, state } = this.#work;
+    const mayGo: SegmentState[] = [];
+    for (const segment of segments) {
+      const { path: file, storage } = segment;
+      const directory = tape.directories[storage];
+      try {
+        const last = lastSegmentNumber(tape.runtime.files, directory);
+        if (!state.nodes[storage].retiring && path.basename(file) === segmentName(last)) {
+          await this.#makeSegment(storage, path.join(directory, segmentName(last + 1))).finish(checker);
+        }
+        mayGo.push(segment);
+      } catch (error) {
+        if (!(error instanceof TapeError)) throw error;
+        this.#note(file, error);
+      }
+    }
+    return mayGo;
   }
 
   /** Removes segments of which nothing is wanted. */

@@ -1,15 +1,21 @@
 import path from 'node:path';
 import type { Files } from '../../files.js';
-import { type CatalogSegment, segmentNumber } from '../../segment/catalog.js';
+import {
+  type CatalogSegment,
+  isByWriter,
+  lastSegmentNumber,
+  segmentName,
+  segmentNumber,
+} from '../../segment/catalog.js';
 import type { BlockState, NodeState, RepairState, SegmentState } from './plan.js';
 import type { Findings, FoundSegment } from './survey-copies.js';
 
-/** What was found, as planning sees it. `retiring`: indices of the storage nodes. */
+/** What was found, as planning sees it. `retiring`: indices of storage nodes. `alone`: no writer has the tape. */
 export function stateOf(
   files: Files,
   { survey, blocks, missing, endUnknown, segments }: Findings,
   redundancy: number,
-  retiring: ReadonlySet<number>,
+  { retiring, alone }: { retiring: ReadonlySet<number>; alone: boolean },
 ): RepairState {
   const latest = survey.tape?.epoch ?? survey.roster?.epoch ?? Infinity;
   /** Blocks that can't be found may be in it, and nowhere else. */
@@ -19,11 +25,15 @@ export function stateOf(
       (endUnknown && (segment.epoch === 0 || segment.epoch >= latest)) ||
       !isReadable(files, segment.path));
   const states = new Map<string, SegmentState>();
+  // A writer that opens the tape later numbers its segments from the newest one there.
+  const newest = survey.directories.map((directory) =>
+    path.join(directory, segmentName(lastSegmentNumber(files, directory))),
+  );
   for (const segment of segments) {
     const { path: file, storage, open, damage } = segment;
     const isDamaged = damage !== null || !isSound(segment);
     const state = open || (isDamaged && mayHide(segment)) ? 'fixed' : isDamaged ? 'damaged' : 'sealed';
-    states.set(file, { path: file, storage, state, rank: rankOf(file) });
+    states.set(file, { path: file, storage, state, rank: rankOf(file), stays: !alone && file === newest[storage] });
   }
   const nodes: NodeState[] = survey.directories.map((_, storage) => ({
     bytes: 0,
@@ -38,7 +48,7 @@ export function stateOf(
         let segment = states.get(file);
         if (segment === undefined) {
           // Made since.
-          segment = { path: file, storage, state: 'fixed', rank: rankOf(file) };
+          segment = { path: file, storage, state: 'fixed', rank: rankOf(file), stays: true };
           states.set(file, segment);
         }
         nodes[storage].bytes += block.blockBytes;
@@ -52,7 +62,7 @@ export function stateOf(
 /** Of the segments that repair made the last one; before all of them those of the writer. */
 export const rankOf = (file: string): number => {
   const name = path.basename(file);
-  return name.startsWith('repair-') ? segmentNumber(name) : 0;
+  return isByWriter(name) ? 0 : segmentNumber(name);
 };
 
 /** Blocks lie where blocks may, and none over another: to write one leaves the others as they are. */

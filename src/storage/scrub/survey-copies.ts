@@ -63,7 +63,7 @@ export async function surveyCopies(
   const lanesBefore = listLanes(files, tape.journal);
   const found = survey(files, tape.directories, tape.journal);
   const copiesWanted = redundancy(found.roster);
-  const catalog = new Catalog(files, tape.directories, found.roster?.skipped);
+  const catalog = new Catalog(files, tape.directories, found.roster?.skipped, found.roster?.firstSequence);
   refresh(catalog, found.tapeId);
   const blocks: FoundBlock[] = [];
   const segments = [...catalog.segments.values()];
