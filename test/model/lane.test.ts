@@ -51,11 +51,7 @@ interface Case {
   steps: string[];
 }
 
-const RECOVERED = [
-  'recovery: storeBlock',
-  'recovery: sealLanes: append to node 0',
-  'recovery: remove the lane',
-];
+const RECOVERED = ['recovery: storeBlock', 'recovery: sealLanes: append to node 0', 'recovery: remove the lane'];
 
 const cases: Record<string, Case> = {
   'killed, and killed again while it recovers': {
@@ -150,7 +146,12 @@ const cases: Record<string, Case> = {
     sizes: sequences(4 + MORE, [2, 3]),
     setup: { timeouts: false, closes: true, fails: true },
     atLeast: 261_000,
-    steps: ['flusher: release: store waiting 0', 'closer: #fail: notify', 'closer: failTape: notify, unlock', 'closer: Journal.close: remove the lane'],
+    steps: [
+      'flusher: release: store waiting 0',
+      'closer: #fail: notify',
+      'closer: failTape: notify, unlock',
+      'closer: Journal.close: remove the lane',
+    ],
   },
   'without power, with durability process': {
     capacities: [5],
@@ -230,16 +231,10 @@ const weaknesses: Record<Weakness, [property: string, setup: Setup]> = {
   ],
   'failing wakes nobody': [STUCK, { capacity: 5, sizes: [2, 2, 3], timeouts: false, fails: true }],
   'notified before head moves': [STUCK, { capacity: 5, sizes: [2, 2, 3], timeouts: false }],
-  'waiting is set after head was looked at': [
-    STUCK,
-    { capacity: 5, sizes: [2, 2, 3], timeouts: false },
-  ],
+  'waiting is set after head was looked at': [STUCK, { capacity: 5, sizes: [2, 2, 3], timeouts: false }],
   // It sets it for its next sleep, after `release` has seen that of the sleep before.
   'release does not clear waiting': [STUCK, { capacity: 5, sizes: [2, 2, 3], timeouts: false }],
-  'recovery syncs no old segments': [
-    PROPERTIES.holes,
-    { capacity: 5, sizes: [2, 2, 3], deaths: 1, powerCuts: 1 },
-  ],
+  'recovery syncs no old segments': [PROPERTIES.holes, { capacity: 5, sizes: [2, 2, 3], deaths: 1, powerCuts: 1 }],
   'gaps of a session that did not end are not skipped': [
     PROPERTIES.holes,
     { capacity: 5, sizes: [2, 2, 3], powerCuts: 1, durability: 'process' },

@@ -276,7 +276,9 @@ export class Lane {
       ...setup,
     };
     const { maxRows, maxBlocks, powerCuts, reads, weaknesses } = this.setup;
-    this.is = Object.fromEntries(WEAKNESSES.map((weakness) => [weakness, weaknesses.includes(weakness)])) as typeof this.is;
+    this.is = Object.fromEntries(
+      WEAKNESSES.map((weakness) => [weakness, weaknesses.includes(weakness)]),
+    ) as typeof this.is;
     let end = fields;
     const take = (bytes: number) => {
       end += bytes;
