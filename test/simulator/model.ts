@@ -76,6 +76,8 @@ export class Model {
     // What is read after recovery is certain again.
     this.#seen.clear();
     this.#places.clear();
+    // It may not have been on a disk yet.
+    this.#mark = 0n;
   }
 
   /**
