@@ -3,22 +3,28 @@
 //
 // What may fail, and what holds then:
 //
-//   process death      between any two operations on the storage, within a write (any first part of it is done), or within an append. All
-//                      whose append has returned is on the tape after recovery (in a buffered journal: what was written to its files); a record
-//                      within whose append it died may be there or not. Recovery may die too, any number of times.
+//   process death      of the writer, a repair or both, between any two operations on the storage, within a write (any first part of it is
+//                      done), or within an append. All whose append has returned is on the tape after recovery (in a buffered journal: what was
+//                      written to its files); a record within whose append it died may be there or not. Recovery and repairs may die too, any
+//                      number of times.
 //   power cut          of the whole machine: of each page of 4 KiB any version since the last sync of its file, now and then sectors of two of
-//                      them; of a file's length any since then; of the names in a directory any first changes since its last sync, or any at all
-//                      (writes are thereby reordered and lost). What was synced stays: what a flush() said under durability 'disk', and what a
-//                      background sync was done with. Under 'process' the rest may be gone; never is a record invented, changed, twice or out of
-//                      its lane's order, and the tape can be read and written. Directories are durable as soon as they are made.
-//   troubles that pass ENOSPC (after a part of the write was done), EIO, a storage node or the journal's disk away, slow, or hanging: on any number
-//                      of disks at once. Errors are TapeErrors that these explain, and all that was appended is there when they have passed.
-//   lasting damage     bit rot, misdirected writes, disks that lie about syncs: on redundancy - 1 storage nodes at most until a repair.
-//                      Nothing is lost, and verify() tells of damage where it was done and nowhere else.
+//                      them; of a file's length any since then; of the names in a directory any first changes since its last sync, or any at all,
+//                      and with a directory that was made all that is in it. (Writes are thereby reordered and lost.) What was synced stays: what a
+//                      flush() said under durability 'disk', what close() was done with, what was recovered, and what a background sync was done
+//                      with, where no sync failed before in its session. Under 'process' the rest may be gone; never is a record invented,
+//                      changed or twice, and the tape can be read and written. What a lane had, and the storage nodes had not, may come behind
+//                      later records of its lane then.
+//   troubles that pass ENOSPC (after a part of the write was done), EIO, a storage node or the journal's disk away, slow, or hanging, a process that
+//                      stands still: on any number of disks at once. Errors are TapeErrors that these explain, and all that was appended is there
+//                      when they have passed.
+//   lasting damage     bit rot in headers, blocks and footers, misdirected writes, disks that lie about syncs, storage nodes lost for good: of
+//                      redundancy - 1 storage nodes at most until a repair. Nothing is lost, and verify() tells of damage where it was done and
+//                      nowhere else.
 //   clock jumps        of the wall clock, in both directions.
 //
 // And always: readers beside the writer see of each lane a first part, in order, with all that was flushed, and at a sequence never one record and
-// later another; a session that is over and recovered never changes again; everything ends.
+// later another; a session that is over and recovered never changes again, but for what retention drops, which comes before its mark, is old
+// enough and never comes back; at the end a repair leaves each block on R storage nodes; everything ends.
 //
 // This file is the process that runs seeds: it says on stdout what comes of them, a line of JSON each time.
 import { writeSync } from 'node:fs';

@@ -471,13 +471,13 @@ export class Replicator {
    * Closes the storage nodes, what was committed synced; one that is hung, or takes longer than a minute, is left as it is.
    * @throws TapeError where a block may have no copy that would survive a power cut
    */
-  async close(sleep: (ms: number) => Promise<void>): Promise<void> {
+  async close(sleep: (ms: number, keepAlive: boolean) => Promise<void>): Promise<void> {
     const failures: TapeError[] = [];
     await Promise.all(
       this.#members.map(async ({ node, overdue, lastError }) => {
         try {
           if (overdue > 0) throw lastError;
-          const isClosed = await Promise.race([node.close().then(() => true), sleep(CLOSE_MS)]);
+          const isClosed = await Promise.race([node.close().then(() => true), sleep(CLOSE_MS, false)]);
           if (!isClosed) {
             const message = `${node.name}: not synced after ${CLOSE_MS / 1000} s: is it hung?`;
             throw new TapeError('IO', message, { storageNode: node.name });

@@ -79,7 +79,7 @@ export const BUGS = [
     'flight.copies.every(({ state }) => state === this.#last)',
     'flight.copies.every(({ state }) => isVisible(state))',
   ]),
-  bug('close does not sync', ['src/storage/replicator.js', 'await node.close();', '']),
+  bug('close does not sync', ['src/storage/replicator.js', 'node.close().then(() => true)', 'Promise.resolve(true)']),
   bug('a footer is written before the blocks are synced', ['src/segment/writer.js', 'await this.sync();', '']),
   bug("a segment's name is not synced", [
     'src/segment/writer.js',
@@ -90,6 +90,24 @@ export const BUGS = [
     'src/block/decoder.js',
     'if (BigInt.asUintN(64, sum) !== checksum)',
     'if (false)',
+  ]),
+  bug('retention removes segments before the mark is written', [
+    'src/storage/retention.js',
+    'if (await this.#moveMark(plan.firstSequence, reached)) {',
+    `for (const segment of plan.remove)
+                if (reached.has(segment.storage))
+                    await this.#remove(segment);
+            if (await this.#moveMark(plan.firstSequence, reached)) {`,
+  ]),
+  bug('retention by bytes takes what lanes still hold', [
+    'src/storage/retention-plan.js',
+    'segment.end > releasedTo && segment.end > firstSequence',
+    'false',
+  ]),
+  bug('retention by age takes what is young', [
+    'src/storage/retention-plan.js',
+    'newestNs >= oldNs',
+    'newestNs > oldNs + 10n ** 9n',
   ]),
   bug('a repair makes no copies where there are too few', [
     'src/storage/scrub/plan.js',

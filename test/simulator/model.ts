@@ -31,6 +31,8 @@ export class Model {
   /** What readers saw at each sequence: producer and number. And where they saw it. */
   readonly #seen = new Map<bigint, string>();
   readonly #places = new Map<string, bigint>();
+  /** Records from then on are too young for retention; null where that can't be said. */
+  oldNs: () => bigint | null = () => null;
   /** Retention lets go of all sequences before it. */
   #mark = 0n;
   readonly #onViolation: (what: string) => void;
@@ -74,6 +76,8 @@ export class Model {
     // What is read after recovery is certain again.
     this.#seen.clear();
     this.#places.clear();
+    // It may not have been on a disk yet.
+    this.#mark = 0n;
   }
 
   /**
@@ -121,9 +125,22 @@ export class Model {
         } else if (seen !== key) this.violation(`sequence ${sequence} was ${seen} and is ${key}`);
       }
     }
-    if (mark() < this.#mark) this.violation(`the mark of retention was ${this.#mark} and is ${mark()}`);
-    this.#mark = mark();
+    this.#raiseMark(mark());
     return found;
+  }
+
+  #raiseMark(mark: bigint): void {
+    const before = this.#mark;
+    this.#mark = mark;
+    if (mark < before) this.violation(`the mark of retention was ${before} and is ${mark}`);
+    const oldNs = this.oldNs();
+    if (mark === before || oldNs === null) return;
+    for (const [sequence, key] of this.#seen) {
+      const [id, n] = key.split('/').map(Number);
+      if (sequence < before || sequence >= mark || this.producers[id].times[n] <= oldNs) continue;
+      this.violation(`retention let go of record ${n} of producer ${id}, which is not old enough`);
+      return;
+    }
   }
 
   /** Whether retention may have let go of the record: it lay before the mark, or nobody saw where it lay, and none before it is there. */

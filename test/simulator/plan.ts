@@ -74,8 +74,8 @@ export function planOf(seed: number): Plan {
     },
     mapped,
     shape: { symbols: dice.pick([1, 3, 8]), note: dice.pick([0, 0, 8, 300, 2000]) },
-    sessions: dice.between(1, 4),
-    steps: dice.pick([10, 30, 60]),
+    sessions: dice.between(1, 3),
+    steps: dice.pick([10, 20, 20, 60]),
     batch: dice.pick([3, 20, 40]),
     faults: faultsOf(dice, (powerCuts) => redundancy > 1 && (!powerCuts || durability === 'disk')),
   };

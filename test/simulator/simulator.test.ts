@@ -8,7 +8,7 @@ const runtime = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'n
 
 test('nothing is lost, invented, doubled or out of order in any of these seeds', async () => {
   const faults = new Set<string>();
-  for (let seed = 1; seed <= 150; seed++) {
+  for (let seed = 1; seed <= 120; seed++) {
     const outcome = await new Scenario(seed).run();
     for (const fault of Object.keys(outcome.faults)) faults.add(fault);
     const isKnown = KNOWN.some(({ pattern }) => pattern.test(outcome.violations[0] ?? ''));
@@ -18,7 +18,7 @@ test('nothing is lost, invented, doubled or out of order in any of these seeds',
   for (const fault of ['process death', 'power cut', 'recovery killed', 'repair killed', 'EIO', 'ENOSPC', 'bit rot']) {
     expect(faults).toContain(fault);
   }
-});
+}, 180_000);
 
 test('a seed gives the same each time', async () => {
   const hashes = new Set<number>();
@@ -47,7 +47,7 @@ describe('a deliberate bug', () => {
     'recovery takes from lanes what blocks hold',
     'a lane has its name before its header is on the disk',
     'lanes let go of records before their blocks are stored',
-    'close does not sync',
+    'a roster has its name before it is on the disk',
   ];
   test.each(names)('is found: %s', async (name) => {
     const bugs = BUGS.filter((bug) => bug.name === name);

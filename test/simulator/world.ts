@@ -17,6 +17,8 @@ export class World {
   readonly faults: Record<string, number> = {};
   /** Errors that the storage answered with, and operations that took too long. */
   errors = 0;
+  /** Of these, syncs. */
+  failedSyncs = 0;
   /** The next write goes somewhere else on its disk. */
   misdirect: Disk | null = null;
   /** Of everything that happened, in order. */
@@ -112,6 +114,7 @@ export class World {
 
   fail(code: string, call: string, file: string): Error {
     this.errors++;
+    if (call.startsWith('fsync')) this.failedSyncs++;
     return systemError(code, call, file);
   }
 

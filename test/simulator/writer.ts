@@ -1,15 +1,9 @@
-import {
-  CONTROL_STATE,
-  LANE_CAPACITY,
-  LANE_HEAD,
-  LANE_SEALED_AT,
-  LANE_TAIL,
-  TAPE_CLOSING,
-  TAPE_FAILED,
-} from '../../dist/assembly/layout.js';
+import { CONTROL_STATE, LANE_HEAD, TAPE_CLOSING } from '../../dist/assembly/layout.js';
+import { TapeError } from '../../dist/src/errors.js';
 import { type Assembly, assembleFlusher, drive } from '../../dist/src/flush/assemble.js';
 import type { FlushReport } from '../../dist/src/flush/flusher.js';
 import { Appender } from '../../dist/src/journal/appender.js';
+import { failTape, stopLanes } from '../../dist/src/journal/stopping.js';
 import type { ResolvedOptions } from '../../dist/src/options.js';
 import { TapeBlocks } from '../../dist/src/read/reader.js';
 import { Catalog } from '../../dist/src/segment/catalog.js';
@@ -34,6 +28,8 @@ export class Writer {
   #turning: Promise<void> | null = null;
   #syncedMs: number;
   #syncs = 0;
+  /** When it began. */
+  readonly #failedSyncs: number;
   /** Called when what was appended so far is in the files of the journal. */
   onPersist: () => void = () => {};
   /** Called when a background sync begins; what it answers, when it has put on the disk all that was stored by then. */
@@ -45,6 +41,7 @@ export class Writer {
     this.#options = options;
     this.#assembly = assembly;
     this.#syncedMs = process.nowMs();
+    this.#failedSyncs = process.world.failedSyncs;
   }
 
   static async open(process: SimulatedProcess, options: ResolvedOptions, dice: Dice): Promise<Writer> {
@@ -83,7 +80,7 @@ export class Writer {
     this.#turning = this.#turn()
       .catch((error) => {
         this.failure = error;
-        if (!this.process.dead) this.#setState(TAPE_FAILED);
+        if (!this.process.dead) failTape(this.session.journal.memory, this.session.journal.map);
       })
       .finally(() => {
         this.#turning = null;
@@ -92,8 +89,13 @@ export class Writer {
 
   async #turn(): Promise<void> {
     const { flusher, buffered, retention } = this.#assembly;
-    buffered?.persist();
-    this.onPersist();
+    try {
+      buffered?.persist();
+      this.onPersist();
+    } catch (error) {
+      // It is tried again the next time.
+      if (!(error instanceof TapeError)) throw error;
+    }
     retention?.tick(flusher.storedTo);
     await flusher.doWork();
     flusher.countStorage();
@@ -106,13 +108,14 @@ export class Writer {
   /** As the flusher does in the background. */
   sync(): void {
     const { replicator, buffered } = this.#assembly;
-    // Storage nodes that are hung, or at a sync already, are left out.
+    const { world } = this.process;
+    // Storage nodes that are hung, or at a sync already, are left out; and of what failed to be synced once, later syncs say nothing.
     const isWhole = this.#syncs === 0 && replicator.loads.every(({ overdue }) => overdue === 0);
     const synced = this.onSync();
     const sync = async () => {
       buffered?.sync();
       await replicator.sync();
-      if (isWhole) synced();
+      if (isWhole && world.failedSyncs === this.#failedSyncs) synced();
     };
     this.#syncs++;
     sync()
@@ -127,24 +130,15 @@ export class Writer {
     return this.#assembly.flusher.flush();
   }
 
-  #setState(state: number): void {
-    Atomics.store(new Int32Array(this.session.journal.memory.buffer), CONTROL_STATE >> 2, state);
-  }
-
   async close(): Promise<FlushReport> {
     const { flusher, replicator, buffered, retention } = this.#assembly;
     const { journal } = this.session;
-    this.#setState(TAPE_CLOSING);
+    Atomics.store(new Int32Array(journal.memory.buffer), CONTROL_STATE >> 2, TAPE_CLOSING);
     let report: FlushReport | null = null;
     try {
       await this.#turning;
       if (this.failure !== null) throw this.failure;
-      const longs = new BigInt64Array(journal.memory.buffer);
-      for (let lane = 0; lane < journal.map.laneCount; lane++) {
-        const at = journal.laneAt(lane);
-        if (longs[(at + LANE_CAPACITY) >> 3] === 0n) continue;
-        Atomics.store(longs, (at + LANE_SEALED_AT) >> 3, Atomics.load(longs, (at + LANE_TAIL) >> 3));
-      }
+      stopLanes(journal.memory, journal.map);
       const stored = await drive(this.process, this.#assembly, flusher.flush());
       await retention?.close();
       await replicator.close(this.process.sleep);
@@ -155,7 +149,8 @@ export class Writer {
       if (!this.process.dead) {
         if (report !== null) this.session.end(report.records);
         else {
-          this.#setState(TAPE_FAILED);
+          stopLanes(journal.memory, journal.map);
+          failTape(journal.memory, journal.map);
           this.session.abandon();
         }
       }
