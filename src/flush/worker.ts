@@ -120,12 +120,19 @@ async function run(setup: FlusherSetup): Promise<void> {
   }
 }
 
+/** What the last sync failed with. */
+let syncTrouble: string | null = null;
+
 async function sync({ replicator, buffered }: Assembly): Promise<void> {
   try {
     buffered?.sync();
     await replicator.sync();
+    syncTrouble = null;
   } catch (error) {
-    post({ type: 'trouble', error: plain(error) });
+    const { message } = error as Error;
+    // Once, not at each time until a full disk has space.
+    if (message !== syncTrouble) post({ type: 'trouble', error: plain(error) });
+    syncTrouble = message;
   }
 }
 
