@@ -82,11 +82,15 @@ async function run(setup: FlusherSetup): Promise<void> {
   };
   let syncedMs = runtime.nowMs();
   let pauseMs = PAUSE_MS;
+  let watched: Promise<void> | null = null;
   for (;;) {
     persist();
     // Before more is stored: what is stored now, the lanes' files have let go of.
-    retention?.tick(flusher.storedTo);
-    const { changed } = replicator;
+    if (isPersisted) retention?.tick(flusher.storedTo);
+    if (replicator.changed !== watched) {
+      watched = replicator.changed;
+      void watched.then(() => wake());
+    }
     const worked = await flusher.doWork();
     flusher.countStorage();
     postChoice();
@@ -111,7 +115,6 @@ async function run(setup: FlusherSetup): Promise<void> {
           clearTimeout(timer);
           resolve();
         };
-        void changed.then(wake);
       });
     }
   }

@@ -18,14 +18,15 @@ const EXAMPLES = 20;
  *
  * `lost`: acknowledged and not there. `holes`: not acknowledged and not there, though a later one of its worker is. `duplicated`:
  * there before. `reordered`: behind a later one of its worker. `altered`: not what derives from its worker and counter.
- * `unexpected`: never appended. `misnumbered`: of another sequence than the one that follows.
+ * `unexpected`: never appended. `misnumbered`: of another sequence than the one that follows, sequences that were skipped left out.
  */
 export class Checker {
   /**
-   * @param {{ recordSeed: number, noted: boolean, acknowledged: number[], attempted: number[] }} expected the last counter
+   * @param {{ recordSeed: number, noted: boolean, acknowledged: number[], attempted: number[],
+   *   skipped?: readonly { from: bigint, to: bigint }[] }} expected the last counter
    *   that each worker acknowledged, and the last that it may have appended
    */
-  constructor({ recordSeed, noted, acknowledged, attempted }) {
+  constructor({ recordSeed, noted, acknowledged, attempted, skipped = [] }) {
     this.recordSeed = recordSeed;
     this.noted = noted;
     this.acknowledged = acknowledged;
@@ -33,6 +34,8 @@ export class Checker {
     this.next = acknowledged.map(() => 1);
     /** @type {Set<number>[]} */
     this.missing = acknowledged.map(() => new Set());
+    /** By the first of each. @type {Map<bigint, bigint>} */
+    this.skipped = new Map(skipped.map(({ from, to }) => [from, to]));
     this.nextSequence = 0n;
     this.records = 0;
     this.found = { lost: 0, duplicated: 0, reordered: 0, altered: 0, holes: 0, unexpected: 0, misnumbered: 0 };
@@ -50,6 +53,8 @@ export class Checker {
   take({ sequence, ts, symbol, worker, counter, price, value, note }) {
     this.records++;
     const which = `sequence ${sequence}, worker ${worker}, counter ${counter}`;
+    for (let to = this.skipped.get(this.nextSequence); to !== undefined; to = this.skipped.get(to))
+      this.nextSequence = to;
     if (sequence !== this.nextSequence) this.report('misnumbered', which);
     this.nextSequence = sequence + 1n;
     if (worker >= this.next.length || counter < 1 || counter > this.attempted[worker]) {

@@ -1,5 +1,5 @@
-// Kills a process that records, again and again, and has another one look at what it left. Both run on the runtime that is
-// asked for; this runs on any.
+// Kills a process that records, again and again, and has another one look at what it left, or at what is left when a storage node is
+// deleted too. Both run on the runtime that is asked for; this runs on any.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,9 +10,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { root, runtimes } from '../../scripts/runtimes.mjs';
 import { WRONGS } from './checker.mjs';
-import { planRound, planTape, ROUNDS_PER_TAPE } from './plan.mjs';
+import { planDeletion, planRound, planTape, ROUNDS_PER_TAPE } from './plan.mjs';
 
 const STORAGE_NODES = 4;
+export const DEFAULT_WORKERS = 10;
+/** Where so many tapes are not as they should be, others would be no better. */
+const MOST_FAILURES = 20;
 /** While one tape's processes start or are waited for, another's do something. */
 const TAPES_AT_ONCE = 2;
 /** A process that says nothing for so long hangs. */
@@ -115,14 +118,22 @@ class Victim {
     /** @type {number} */ index,
     /** @type {number} */ workers,
     /** @type {string} */ parent,
+    /** @type {boolean} */ isDeleting,
   ) {
     this.directory = path.join(parent, `tape-${index}`);
     this.tape = path.join(this.directory, 'tape');
-    /** A copy of what the last round left, before anyone opened it again. */
+    /** A copy of what the last round left, before it was verified. */
     this.left = path.join(this.directory, 'left');
     this.progress = path.join(this.directory, 'progress');
     mkdirSync(this.tape, { recursive: true });
     this.storage = Array.from({ length: STORAGE_NODES }, (_, i) => path.join(this.tape, `d${i}`));
+    /** Apart from the storage nodes where these are deleted. */
+    this.journal = isDeleting ? path.join(this.tape, 'journal') : undefined;
+    /** The storage node that was deleted in this round. @type {string | null} */
+    this.lost = null;
+    /** Whether the tape must say that it misses it, as it was open with it and not since. */
+    this.isMissed = false;
+    this.wasOpen = false;
     this.plan = planTape(seed, index);
     /** The last counter of each worker that is on the tape. */
     this.counters = new Array(workers).fill(0);
@@ -131,8 +142,8 @@ class Victim {
 
   /** What its processes are told. */
   get task() {
-    const { storage, progress, counters } = this;
-    return { ...this.plan, storage, progress, counters };
+    const { storage, journal, lost, isMissed, progress, counters } = this;
+    return { ...this.plan, storage, journal, lost, isMissed, progress, counters, repairer: null };
   }
 
   writeProgress() {
@@ -145,6 +156,13 @@ class Victim {
     return { acknowledged: column(0), attempted: column(4) };
   }
 
+  /** With all that is in it. */
+  delete(/** @type {number} */ storageNode) {
+    this.lost = this.storage[storageNode];
+    this.isMissed = this.wasOpen;
+    rmSync(this.lost, { recursive: true, force: true });
+  }
+
   keepWhatIsLeft() {
     rmSync(this.left, { recursive: true, force: true });
     cpSync(this.tape, this.left, { recursive: true });
@@ -154,7 +172,9 @@ class Victim {
 /**
  * @typedef {object} CrashOptions
  * @property {string} runtime
- * @property {number} rounds
+ * @property {number} [rounds] how many; or
+ * @property {number} [kills] as many as it takes for so many to strike
+ * @property {boolean} [deleting] whether a storage node is deleted in each round
  * @property {number} seed
  * @property {number} [from] the number of the first round, a multiple of ROUNDS_PER_TAPE
  * @property {number} [workers]
@@ -165,15 +185,24 @@ class Victim {
  * @property {number} round
  * @property {string} ending
  * @property {string[]} wrong
- * @property {string} directory the tape as it is now; beside it, in `left`, as the round left it
+ * @property {string} directory the tape as it is now; beside it, in `left`, as it was before it was verified
  * @property {string} replay the command that runs the rounds of this tape again
  */
 
 /** @typedef {ReturnType<typeof emptyReport>} Report */
-const emptyReport = (/** @type {string} */ runtime, /** @type {number} */ seed) => ({
+const emptyReport = (
+  /** @type {string} */ runtime,
+  /** @type {number} */ seed,
+  /** @type {number} */ workers,
+  /** @type {boolean} */ deleting,
+) => ({
   runtime,
   seed,
+  workers,
+  deleting,
   rounds: 0,
+  /** Those that struck, all of `killed`. */
+  kills: 0,
   acknowledged: 0,
   lost: 0,
   duplicated: 0,
@@ -190,22 +219,42 @@ const emptyReport = (/** @type {string} */ runtime, /** @type {number} */ seed) 
   /** By what recovery reports of them. */
   copiesMade: 0,
   tornCopies: 0,
+  /** Storage nodes, with all that was on them. */
+  deleted: 0,
+  /** Copies that the repairs made which came to their end. */
+  repaired: 0,
+  /** Blocks with fewer good copies than there should be, or on fewer storage nodes, once all was recovered and repaired. */
+  underReplicated: 0,
   /** Kills that struck a process at what they were meant for. */
-  killed: { appending: 0, recovering: 0, opening: 0, closing: 0 },
+  killed: { appending: 0, recovering: 0, opening: 0, closing: 0, repairing: 0 },
   seconds: 0,
   failures: /** @type {Failure[]} */ ([]),
 });
 
+/** What a process says when it begins with it, and when it is done. */
+const STEPS = /** @type {const} */ ({
+  opening: ['opening', 'open'],
+  recovering: ['opening', 'open'],
+  closing: ['closing', 'closed'],
+  repairing: ['repairing', 'repaired'],
+});
+
 export async function crash(/** @type {CrashOptions} */ options) {
-  const { runtime: name, rounds, seed, from = 0, workers = 3, keep = false, onRound = () => {} } = options;
+  const { runtime: name, seed, from = 0, workers = DEFAULT_WORKERS, deleting = false, keep = false } = options;
+  const { rounds = Infinity, kills = Infinity, onRound = () => {} } = options;
   const runtime = runtimes.find((candidate) => candidate.name === name);
   const parent = mkdtempSync(path.join(tmpdir(), 'ticktape-crash-'));
   const startMs = performance.now();
-  const report = emptyReport(name, seed);
+  const report = emptyReport(name, seed, workers, deleting);
   /** How long these take on this machine. */
-  const usualMs = { opening: 50, recovering: 150, closing: 50 };
+  const usualMs = { opening: 50, recovering: 150, closing: 50, repairing: 50 };
   const learn = (/** @type {keyof typeof usualMs} */ what, /** @type {number | undefined} */ tookMs) => {
     if (tookMs !== undefined) usualMs[what] += (tookMs - usualMs[what]) / 4;
+  };
+
+  const count = (/** @type {keyof Report['killed']} */ what) => {
+    report.killed[what]++;
+    report.kills++;
   };
 
   /** Kills it when it has been at this for a fraction of the time that it takes. */
@@ -214,20 +263,22 @@ export async function crash(/** @type {CrashOptions} */ options) {
     /** @type {keyof typeof usualMs} */ what,
     /** @type {number} */ fraction,
   ) {
-    const [first, last] = what === 'closing' ? ['closing', 'closed'] : ['opening', 'open'];
+    const [first, last] = STEPS[what];
     await child.said(first);
     await sleep(usualMs[what] * fraction);
     const struck = await child.kill();
     const tookMs = child.between(first, last);
     learn(what, tookMs);
-    if (struck && tookMs === undefined) report.killed[what]++;
+    if (struck && tookMs === undefined) count(what);
   }
 
+  /** The first process of a round, which ends in the way that is planned. */
   async function record(/** @type {Victim} */ victim, /** @type {ReturnType<typeof planRound>} */ plan) {
     const ending = plan.ending === 'recovering' ? 'appending' : plan.ending;
     const child = new Child(runtime, VICTIM, { ...victim.task, ...plan, ending });
     if (ending === 'opening') return strike(child, 'opening', plan.fractions[0]);
     await child.said('appending');
+    victim.wasOpen = true;
     learn('opening', child.between('opening', 'open'));
     if (ending === 'exiting') return child.ended();
     if (ending === 'closing') return strike(child, 'closing', plan.fractions[0]);
@@ -237,21 +288,43 @@ export async function crash(/** @type {CrashOptions} */ options) {
       return;
     }
     await sleep(plan.appendMs);
-    if (await child.kill()) report.killed.appending++;
-    if (plan.ending === 'appending') return;
-    for (const fraction of plan.fractions) {
-      const task = { ...victim.task, options: plan.laterOptions, ending: 'opening' };
-      await strike(new Child(runtime, VICTIM, task), 'recovering', fraction);
+    if (await child.kill()) count('appending');
+  }
+
+  /** Those that follow on it and are killed too. */
+  async function recover(
+    /** @type {Victim} */ victim,
+    /** @type {ReturnType<typeof planRound>} */ plan,
+    /** @type {ReturnType<typeof planDeletion> | null} */ deletion,
+  ) {
+    const start = (/** @type {object} */ how) => {
+      const child = new Child(runtime, VICTIM, { ...victim.task, options: plan.laterOptions, ...how });
+      // It may have given up what was deleted before it is killed.
+      victim.isMissed = false;
+      return child;
+    };
+    if (plan.ending === 'recovering') {
+      for (const fraction of plan.fractions) await strike(start({ ending: 'opening' }), 'recovering', fraction);
+    }
+    for (const { repairer, fraction } of deletion?.killedRepairs ?? []) {
+      await strike(start({ ending: 'repairing', repairer }), 'repairing', fraction);
     }
   }
 
   /** Answers what is wrong. @returns {Promise<string[]>} */
-  async function verify(/** @type {Victim} */ victim, /** @type {object} */ options) {
+  async function verify(
+    /** @type {Victim} */ victim,
+    /** @type {object} */ options,
+    /** @type {string | null} */ repairer,
+  ) {
     const { acknowledged, attempted } = victim.readProgress();
-    const child = new Child(runtime, VERIFIER, { ...victim.task, options, acknowledged, attempted });
+    const child = new Child(runtime, VERIFIER, { ...victim.task, options, repairer, acknowledged, attempted });
     const found = JSON.parse(await child.said('found'));
     await child.ended();
     learn('recovering', child.between('opening', 'open'));
+    learn('repairing', child.between('repairing', 'repaired'));
+    victim.wasOpen = true;
+    victim.lost = null;
     const before = victim.counters.reduce((sum, counter) => sum + counter, 0);
     report.acknowledged += acknowledged.reduce((sum, counter) => sum + counter, 0) - before;
     for (const wrong of WRONGS) report[wrong] += found[wrong];
@@ -259,24 +332,34 @@ export async function crash(/** @type {CrashOptions} */ options) {
     report.recovered += found.recovery.records;
     report.copiesMade += found.recovery.copiesMade;
     report.tornCopies += found.recovery.tornCopies;
+    report.repaired += found.repaired;
+    report.underReplicated += found.underReplicated;
     report.blocks += found.blocks - victim.blocks;
     victim.blocks = found.blocks;
     victim.counters = found.counters;
     return [...found.examples, ...found.troubles];
   }
 
+  const isEnough = (/** @type {number} */ round) => round >= from + rounds || report.kills >= kills;
+
   async function runTape(/** @type {number} */ first) {
-    const victim = new Victim(seed, first / ROUNDS_PER_TAPE, workers, parent);
+    const victim = new Victim(seed, first / ROUNDS_PER_TAPE, workers, parent, deleting);
     let failed = false;
-    for (let round = first; round < Math.min(first + ROUNDS_PER_TAPE, from + rounds) && !failed; round++) {
+    for (let round = first; round < first + ROUNDS_PER_TAPE && !isEnough(round) && !failed; round++) {
       const plan = planRound(seed, round);
+      const deletion = deleting ? planDeletion(seed, round, STORAGE_NODES) : null;
       /** @type {string[]} */
       let wrong;
       try {
         victim.writeProgress();
         await record(victim, plan);
+        if (deletion !== null) {
+          victim.delete(deletion.deleted);
+          report.deleted++;
+        }
+        await recover(victim, plan, deletion);
         victim.keepWhatIsLeft();
-        wrong = await verify(victim, plan.laterOptions);
+        wrong = await verify(victim, plan.laterOptions, deletion?.repairer ?? null);
       } catch (error) {
         wrong = [error.message];
       }
@@ -285,7 +368,9 @@ export async function crash(/** @type {CrashOptions} */ options) {
       // What is wrong now would be wrong in the next rounds of this tape again.
       failed = wrong.length > 0;
       if (failed) {
-        const replay = `npm run crash -- --runtime ${name} --seed ${seed} --from ${first} --rounds ${round - first + 1} --workers ${workers}`;
+        const replay =
+          `npm run crash -- --runtime ${name} --seed ${seed} --from ${first} --rounds ${round - first + 1} ` +
+          `--workers ${workers}${deleting ? ' --delete' : ''}`;
         report.failures.push({ round, ending: plan.ending, wrong, directory: victim.directory, replay });
       }
       onRound(report);
@@ -295,7 +380,7 @@ export async function crash(/** @type {CrashOptions} */ options) {
 
   let next = from;
   async function runTapes() {
-    while (next < from + rounds) {
+    while (!isEnough(next) && report.failures.length < MOST_FAILURES) {
       const first = next;
       next += ROUNDS_PER_TAPE;
       await runTape(first);

@@ -82,3 +82,26 @@ export function planRound(/** @type {number} */ seed, /** @type {number} */ roun
     burstSeed: Math.floor(random() * 2 ** 32),
   };
 }
+
+/**
+ * What happens in a round to one of the storage nodes, and what is done about it. Apart from the rest, so that a round is the same
+ * with it and without.
+ */
+export function planDeletion(
+  /** @type {number} */ seed,
+  /** @type {number} */ round,
+  /** @type {number} */ storageNodes,
+) {
+  const random = randomOf(seed, round, 3);
+  const repairers = /** @type {const} */ (['writer', 'alone']);
+  return {
+    deleted: Math.floor(random() * storageNodes),
+    /** Of the repair that is verified. */
+    repairer: pick(random, repairers),
+    /** Repairs before it, each killed when it has been at it for a fraction of the time that one takes. Mostly none. */
+    killedRepairs: Array.from({ length: Math.max(0, Math.floor(random() * 5) - 2) }, () => ({
+      repairer: pick(random, repairers),
+      fraction: random() * 1.2,
+    })),
+  };
+}

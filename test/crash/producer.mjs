@@ -1,17 +1,18 @@
 // A worker of the victim: appends in bursts, and after each writes to a file how far it has got. What it wrote there outlives
 // it, as the page cache outlives the process.
 import { openSync, writeSync } from 'node:fs';
+import process from 'node:process';
 import { parentPort, workerData } from 'node:worker_threads';
-import { openAppender } from 'ticktape';
+import { Appender } from '../../dist/src/journal/appender.js';
 import { randomOf } from './plan.mjs';
 import { hashOf, noteOf, payloadOf, priceOf, schemaOf, symbolOf, timestampOf } from './records.mjs';
 
 const LONGEST_BURST = 64;
 const BURSTS_PER_TURN = 8;
 
-const { handle, worker, task } = workerData;
+const { handle, gate, worker, task } = workerData;
 const { recordSeed, noted, progress, restMs, burstSeed } = task;
-const { append } = openAppender(schemaOf(noted), handle);
+const { append } = new Appender(schemaOf(noted), handle, () => process.hrtime.bigint());
 const random = randomOf(burstSeed, worker);
 const file = openSync(progress, 'r+');
 const entry = new Uint32Array(2);
@@ -40,6 +41,8 @@ function burst() {
 }
 
 async function run() {
+  parentPort.postMessage('ready');
+  Atomics.wait(gate, 0, 0);
   burst();
   note(acknowledged);
   parentPort.postMessage('acknowledged');

@@ -1,10 +1,9 @@
-// The process that is killed: opens a tape and has workers append to it. Says on stdout how far it is, a line a step.
+// The process that is killed: opens a tape and has workers append to it, or repairs it. Says on stdout how far it is, a line a step.
 import { readFileSync, writeSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { openTape } from 'ticktape';
-import { schemaOf } from './records.mjs';
+import { openWriter, repair } from './open.mjs';
 
 /** Records that each of the others must append after a worker was terminated: enough for some new symbols. */
 const GO_ON = 2000;
@@ -21,41 +20,59 @@ process.on('uncaughtException', (error) => fail(error.stack));
 process.on('unhandledRejection', (error) => fail(error?.stack ?? String(error)));
 
 say(`opening ${process.pid}`);
-const tape = await openTape(schemaOf(task.noted), { ...task.options, storage: task.storage, onWarning: fail });
+const tape = await openWriter(task, fail);
 say('open');
-// Killed while it opens, or soon after.
-if (task.ending === 'opening') await new Promise((resolve) => setTimeout(resolve, 60_000));
+// Killed while it does that, or soon after.
+const beKilled = () => new Promise((resolve) => setTimeout(resolve, 60_000));
+if (task.ending === 'opening') await beKilled();
+if (task.ending === 'repairing') {
+  if (task.repairer === 'alone') await tape.close();
+  say('repairing');
+  await repair(task, tape);
+  say('repaired');
+  await beKilled();
+}
 
-let onFirst;
-let onAllClosed;
-const first = new Promise((resolve) => {
-  onFirst = resolve;
-});
-const allClosed = new Promise((resolve) => {
-  onAllClosed = resolve;
-});
-let appending = task.counters.length;
+/** Answers when it was called once for each worker. */
+function countdown() {
+  let left = task.counters.length;
+  let onZero;
+  const zero = new Promise((resolve) => {
+    onZero = resolve;
+  });
+  return {
+    zero,
+    step() {
+      if (--left === 0) onZero();
+    },
+  };
+}
+const steps = { ready: countdown(), acknowledged: countdown(), closed: countdown() };
+const gate = new Int32Array(new SharedArrayBuffer(4));
 const producers = task.counters.map((_, worker) => {
   const producer = new Worker(new URL('producer.mjs', import.meta.url), {
-    workerData: { handle: tape.appenderHandle(), worker, task },
+    workerData: { handle: tape.appenderHandle(), gate, worker, task },
   });
   producer.on('message', (message) => {
-    if (message === 'acknowledged') onFirst();
-    else if (message !== 'closed') fail(`worker ${worker}: ${message}`);
-    else if (--appending === 0) onAllClosed();
+    if (Object.hasOwn(steps, message)) steps[message].step();
+    else fail(`worker ${worker}: ${message}`);
   });
   producer.on('error', (error) => fail(`worker ${worker}: ${error.stack}`));
   return producer;
 });
-await first;
+// Together, as the first of them would fill the tape while the last ones start.
+await steps.ready.zero;
+Atomics.store(gate, 0, 1);
+Atomics.notify(gate, 0);
+await steps.acknowledged.zero;
 say('appending');
-if (task.ending === 'appending') await new Promise((resolve) => setTimeout(resolve, 60_000));
+if (task.ending === 'appending') await beKilled();
 await sleep(task.appendMs);
 if (task.ending === 'exiting') process.exit(0);
 
 if (task.ending === 'terminating') {
   await producers[0].terminate();
-  appending--;
+  steps.closed.step();
   const progress = () => {
     const bytes = readFileSync(task.progress);
     return task.counters.map((_, worker) => bytes.readUInt32LE(8 * worker));
@@ -69,6 +86,6 @@ if (task.ending === 'terminating') {
 }
 say('closing');
 await tape.close();
-if (appending > 0) await allClosed;
+await steps.closed.zero;
 say('closed');
 process.exit(0);

@@ -62,7 +62,7 @@ export function explore(model: Model, most = 4_000_000): Found {
     take();
     step = named;
     isChance = chance;
-    nextWords.set(currentWords);
+    for (let i = 0; i < nextWords.length; i++) nextWords[i] = currentWords[i];
     return next;
   };
 

@@ -24,7 +24,10 @@ import {
   DROPPED,
   FAILED,
   HEAD,
+  NEVER,
   OFFSET,
+  P,
+  PRODUCER,
   RETURNED,
   ROWS,
   SEALED_AT,
@@ -60,7 +63,8 @@ class Pair {
   #state: Uint8Array;
   #records = 0;
   #hasRefused = false;
-  #hasLeft = false;
+  /** What the last answer was, of a producer that has left. */
+  #left = 0;
 
   constructor(capacity: number, sizes: readonly number[]) {
     this.#capacity = capacity;
@@ -103,7 +107,7 @@ class Pair {
   append(refused: boolean): void {
     const record = ++this.#records;
     const isAtLastWord = this.#state[OFFSET] === this.#capacity - 1;
-    while (!this.#hasLeft && this.#state[this.#model.lane.answers + record] === 0) {
+    while (this.#left === 0 && this.#state[this.#model.lane.answers + record] === 0) {
       if (refused && this.#step(REFUSAL)) this.#hasRefused = true;
       else expect(this.#step('producer: ', REFUSAL)).toBe(true);
     }
@@ -115,7 +119,7 @@ class Pair {
       answer = (error as { code?: unknown }).code;
     }
     const position = (this.#state[TAIL] - this.#sizes[record - 1]) * WORD;
-    const modelled = this.#hasLeft ? ANSWERED_CLOSED : this.#state[this.#model.lane.answers + record];
+    const modelled = this.#left || this.#state[this.#model.lane.answers + record];
     const expected = {
       [RETURNED]: position,
       [DROPPED]: -1,
@@ -124,7 +128,7 @@ class Pair {
       [ANSWERED_CLOSED]: 'CLOSED',
       [ANSWERED_FAILED]: 'FLUSHER_FAILED',
     }[modelled];
-    this.#hasLeft = modelled === ANSWERED_CLOSED;
+    if (this.#state[PRODUCER] === P.left) this.#left = modelled;
     if (isAtLastWord && modelled === RETURNED) this.seen.add('a word left at the end');
     expect(answer).toBe(expected);
     this.seen.add(typeof expected === 'string' ? expected : expected === -1 ? 'dropped' : 'returned');
@@ -172,6 +176,8 @@ class Pair {
     const counters = [LANE_HEAD, LANE_DRAINED, LANE_TAIL, LANE_CACHED_HEAD, LANE_OFFSET];
     const real = counters.map((counter) => Number(this.#bench.counter(0, counter)) / WORD);
     expect(real).toEqual([s[HEAD], s[DRAINED], s[TAIL], s[CACHED_HEAD], s[OFFSET]]);
+    const sealedAt = this.#bench.counter(0, LANE_SEALED_AT);
+    expect(sealedAt === 2n ** 64n - 1n ? NEVER : Number(sealedAt) / WORD).toBe(s[SEALED_AT]);
     const { kernels } = this.#bench;
     const limit = s[HEAD] + this.#capacity;
     // What a refused record leaves in the space before `head` is not the same: the kernel gets further with it.
@@ -225,7 +231,7 @@ describe('the model does what the kernels do', () => {
       { numRuns: 150 },
     );
     const expected = ['returned', 'dropped', 'TOO_LARGE', 'BAD_VALUE', 'CLOSED', 'FLUSHER_FAILED'];
-    expected.push('producer: #takeBack: store tail', 'flusher: release: store head');
+    expected.push('producer: #takeBack: compareExchange sealedAt', 'flusher: release: store head');
     expected.push('producer: place: store checksum of padding');
     if (capacity > 18) expected.push('a word left at the end');
     expect([...seen]).toEqual(expect.arrayContaining(expected));

@@ -74,13 +74,18 @@ export class Misfortune {
       }
     }
     if (s[POWER_CUTS] === powerCuts) return;
-    // Of copies that were not synced any may be left.
+    // Of copies that were not synced any may be left; where it is one of two that are alike, the first.
     const unsynced: number[] = [];
+    let seconds = 0;
     for (let i = 0; i < s[BLOCKS]; i++) {
       const block = this.#lane.block(i);
-      for (const copy of [block + 2, block + 3]) if (s[copy] === 1) unsynced.push(copy);
+      if (s[block + 2] === 1) unsynced.push(block + 2);
+      if (s[block + 3] !== 1) continue;
+      if (s[block + 2] === 1) seconds |= 1 << unsynced.length;
+      unsynced.push(block + 3);
     }
     for (let left = 0; left < 1 << unsynced.length; left++) {
+      if ((left & seconds & ~(left << 1)) !== 0) continue;
       const n = fork('the power fails', true);
       if (n[POWER_CUTS]++ === 0) {
         n[HEAD] = n[DISK_HEAD];
@@ -93,10 +98,6 @@ export class Misfortune {
       // That a file was removed may be lost too.
       if (!this.#lane.is['recovery removes the lane first']) n[LANE_GONE] = 0;
       for (const [i, copy] of unsynced.entries()) n[copy] = (left >> i) & 1 ? 2 : 0;
-      for (let i = 0; i < n[BLOCKS]; i++) {
-        const block = this.#lane.block(i);
-        if (n[block + 2] < n[block + 3]) n.copyWithin(block + 2, block + 3, block + 4).fill(0, block + 3, block + 4);
-      }
       this.#die(n);
     }
   }

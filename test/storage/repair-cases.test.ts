@@ -224,6 +224,23 @@ describe('a storage node that retires', () => {
     });
   });
 
+  test('and one that is new takes its place', async () => {
+    const { root, storage } = copy();
+    const added = path.join(root, 'new');
+    // So that it is needed.
+    const result = await repairTape({ storage: [...storage, added], redundancy: 4, retire: [storage[3]] });
+    expect(result).toMatchObject({ retired: [storage[3]], stillUnderReplicated: 0, left: 0 });
+    const now = [...storage.slice(0, 3), added];
+    await expectWell(now, 4, BLOCKS);
+    expect(await errorOf(() => openTape(scrubbed, { storage: storage.slice(0, 3), ...SMALL }))).toMatchObject({
+      code: 'STORAGE_MISSING',
+      path: added,
+    });
+    const tape = await openTape(scrubbed, { storage: now, redundancy: 4, ...SMALL });
+    await tape.close();
+    expect(await numbersIn(now)).toEqual(RECORDS);
+  });
+
   test('is refused where it can not be', async () => {
     const { storage } = copy();
     const refused = (options: object) => errorOf(() => repairTape({ storage, ...options }));
@@ -235,6 +252,7 @@ describe('a storage node that retires', () => {
       code: 'BAD_OPTION',
       message: expect.stringContaining('redundancy'),
     });
+    expect(await refused({ retire: storage[1] })).toMatchObject({ code: 'BAD_OPTION' });
     expect(await refused({ retire: ['elsewhere'] })).toMatchObject({
       code: 'BAD_OPTION',
       message: expect.stringContaining('elsewhere'),

@@ -4,6 +4,7 @@ import { type Degraded, openAppender, openTape, TapeError } from 'ticktape';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { CONTROL_STATE, LANE_HEADER_BYTES, LANE_TAIL, TAPE_FAILED, TAPE_OPEN } from '../../dist/assembly/layout.js';
 import { RemoteFlusher } from '../../dist/src/flush/remote.js';
+import { memoryMap } from '../../dist/src/journal/memory-map.js';
 import { sharedMemory } from '../../dist/src/kernels.js';
 import type { Runtime, RuntimeWorker } from '../../dist/src/runtime.js';
 import {
@@ -155,7 +156,8 @@ describe('a flusher that fails', () => {
   });
 
   test('whose thread ends without a word is one too: nobody waits for room for ever', async () => {
-    const memory = sharedMemory(2 * 65_536 + 65_536);
+    const map = memoryMap(trade, { capacity: 16, symbolCapacity: 16, laneCount: 1 });
+    const memory = sharedMemory(map.totalBytes);
     const words = new Int32Array(memory.buffer);
     words[CONTROL_STATE >> 2] = TAPE_OPEN;
     let end: (error: Error) => void = () => {};
@@ -175,7 +177,7 @@ describe('a flusher that fails', () => {
       keepAlive() {},
     };
     const runtime = { spawn: () => worker } as unknown as Runtime;
-    const setup = { memory } as Parameters<typeof RemoteFlusher.start>[1];
+    const setup = { memory, map } as Parameters<typeof RemoteFlusher.start>[1];
     const troubles: Error[] = [];
     const starting = RemoteFlusher.start(runtime, setup, (error) => troubles.push(error));
     tell({ type: 'ready' });

@@ -28,14 +28,24 @@ export class RepairLocks {
     return this.#take('lock') !== null;
   }
 
-  /** Whoever opens the tape meanwhile waits: it would see a copy that moves on neither of two storage nodes. */
-  async whileDropping(turns: Turns, drop: () => void): Promise<void> {
-    const lock = await takeDropLock(this.#runtime, this.#journal, DROP_LOCK_MS, turns);
+  /**
+   * Whoever opens the tape meanwhile waits: it would see a copy that moves on neither of two storage nodes. Answers the error where one
+   * opens it all the while, and nothing is dropped.
+   */
+  async whileDropping(turns: Turns, drop: () => void): Promise<TapeError | null> {
+    let lock: FileLock;
+    try {
+      lock = await takeDropLock(this.#runtime, this.#journal, DROP_LOCK_MS, turns);
+    } catch (error) {
+      if (error instanceof TapeError && error.code === 'LOCKED') return error;
+      throw error;
+    }
     try {
       drop();
     } finally {
       lock.release();
     }
+    return null;
   }
 
   #take(name: string): FileLock | null {

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { TapeError } from '../../errors.js';
+import { show, TapeError } from '../../errors.js';
 import { listLanes } from '../../journal/journal.js';
 import { checkPath, resolveOptions } from '../../options.js';
 import type { Runtime } from '../../runtime.js';
@@ -78,6 +78,9 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
       { path: before.journal },
     );
   }
+  if (!Array.isArray(retire)) {
+    throw new TapeError('BAD_OPTION', `option retire is ${show(retire)}: it must be an array of directories`);
+  }
   const retiring = new Set(retire.map((directory) => indexOf(before, directory)));
   const turns = new Turns(runtime, signal);
   const locks = new RepairLocks(runtime, before.journal);
@@ -106,6 +109,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
     }
     if (retiring.size + givenUp.length > 0) checkLeaving(runtime, found, retiring);
     if (givenUp.length > 0 && !dryRun) giveUp(runtime, found, givenUp);
+    else if (alone && found.ids.includes(null) && !dryRun) join(runtime, found);
     if (!dryRun) for (const directory of found.directories) removeUnfinished(files, directory);
 
     const zstd = await runtime.zstd();
@@ -121,8 +125,8 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
       });
       const state = stateOf(files, findings, wanted, { retiring, alone });
       found.ids.forEach((id, i) => {
-        // Nothing says that it is the tape's: a disk that is not mounted, say.
-        if (id === null && found.roster !== null && givenUp.length === 0) state.nodes[i].takes = false;
+        // It is new, and the writer doesn't know of it.
+        if (id === null && !alone) state.nodes[i].takes = false;
       });
       repairer = new Repairer({
         tape,
@@ -138,7 +142,8 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
       const plan = dryRun ? repairer.rehearse() : await repairer.restore({ tidy: true });
       if (!dryRun && plan.removals.length > 0) {
         const mayGo = await repairer.keepNumbers(plan.removals);
-        await locks.whileDropping(turns, () => repairer.remove(mayGo));
+        const held = await locks.whileDropping(turns, () => repairer.remove(mayGo));
+        if (held !== null) repairer.troubles.push({ path: found.journal, message: held.message });
       }
       const emptied = [...retiring].filter((storageNode) =>
         state.segments.every((segment) => segment.storage !== storageNode),
@@ -245,6 +250,16 @@ function giveUp(runtime: Runtime, found: Survey, givenUp: RosterNode[]): void {
     lost: [...roster.lost, ...givenUp],
     skipped: [...catalog.skipped, ...catalog.gaps(), ...end],
   });
+}
+
+/** Makes directories that are given for the first time storage nodes of the tape. */
+function join(runtime: Runtime, found: Survey): void {
+  for (const directory of found.directories) makeDirectory(runtime.files, directory);
+  if (found.roster === null) return;
+  const catalog = new Catalog(runtime.files, found.directories);
+  catalog.refresh(found.tapeId);
+  const { lost, skipped } = found.roster;
+  enter(runtime, found, catalog, { directories: found.directories, ids: found.ids, lost, skipped });
 }
 
 /** Takes storage nodes that hold nothing any more out of the roster. */
