@@ -176,6 +176,8 @@ export function claimDirectories(
   const storageNodes = directories.map((directory, i) => {
     const id = ids[i] ?? hexOf(crypto.getRandomValues(new Uint8Array(16)));
     if (ids[i] === null) writeStorageFile(files, directory, { tapeId, id, roster: null });
+    // The process that made the file may have died before its name was on the disk.
+    else files.syncDirectory(directory);
     return { id, path: directory };
   });
   const roster = { epoch, storageNodes, ...rest };
