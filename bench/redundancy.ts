@@ -36,6 +36,8 @@ interface Result {
   isOneSlow: boolean;
   /** Million records a second, the median. */
   flushedMrps: number;
+  /** Of the slowest run. */
+  slowestMrps: number;
   /** That each storage node got, of all runs. */
   blocks: number[];
   /** Milliseconds that each storage node took for a block of late. */
@@ -112,6 +114,7 @@ async function resultOf(
     redundancy,
     isOneSlow,
     flushedMrps: records.count / median(seconds) / 1e6,
+    slowestMrps: records.count / Math.max(...seconds) / 1e6,
     blocks: storageNodes.map((node) => node.blocks),
     writeMs: storageNodes.map(({ writeMs }) => writeMs),
     degradedBlocks: degraded.blocks,
@@ -127,10 +130,12 @@ function print(results: Result[], { source }: Records, { dataSet, records, runs,
   );
   const even = results.find(({ redundancy, isOneSlow }) => redundancy === 2 && !isOneSlow)!;
   for (const result of results) {
-    const { redundancy, isOneSlow, flushedMrps, blocks, writeMs, compared } = result;
+    const { redundancy, isOneSlow, flushedMrps, slowestMrps, blocks, writeMs, compared } = result;
     const title = `R = ${redundancy}${isOneSlow ? `, d${SLOW_NODE} ${slower} times slower` : ''}`;
     const share = isOneSlow ? `, ${Math.round((100 * flushedMrps) / even.flushedMrps)} % of R = 2` : '';
-    console.log(`  ${title.padEnd(28)} ${flushedMrps.toFixed(2).padStart(6)} M/s${share}`);
+    console.log(
+      `  ${title.padEnd(28)} ${flushedMrps.toFixed(2).padStart(6)} M/s${share}; slowest run ${slowestMrps.toFixed(2)}`,
+    );
     console.log(
       `    blocks ${blocks.join(', ')}; ms a block ${writeMs.map((ms) => ms.toFixed(1)).join(', ')}; ` +
         `${result.degradedBlocks} degraded; ${Math.round(result.recordsPerBlock)} records a block, effort ${result.effort}; ` +
