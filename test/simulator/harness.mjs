@@ -7,7 +7,7 @@ import { build } from './build.mjs';
 import { KNOWN } from './known.mjs';
 
 /** A process that says nothing for so long hangs in a seed. */
-const HANG_MS = 60_000;
+const HANG_MS = 120_000;
 
 /**
  * @typedef {object} SimulateOptions

@@ -92,11 +92,11 @@ export class Writer {
     try {
       buffered?.persist();
       this.onPersist();
+      retention?.tick(flusher.storedTo);
     } catch (error) {
       // It is tried again the next time.
       if (!(error instanceof TapeError)) throw error;
     }
-    retention?.tick(flusher.storedTo);
     await flusher.doWork();
     flusher.countStorage();
     const { syncIntervalMs } = this.#options;
