@@ -140,6 +140,8 @@ async function sync({ replicator, buffered }: Assembly): Promise<void> {
 async function close(assembly: Assembly, { memory, map }: FlusherSetup): Promise<FlushReport> {
   const { flusher, replicator, buffered, retention } = assembly;
   stopLanes(memory, map);
+  // Should this fail from here on: what append returned for is in the lanes' files, and where they end.
+  buffered?.persist();
   const report = await drive(runtime, assembly, flusher.flush());
   await retention?.close();
   await replicator.close(runtime.sleep);
