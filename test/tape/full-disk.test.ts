@@ -408,6 +408,10 @@ describe.skipIf(whyNoSmallDisks !== null)(`a full disk${needsMounts}`, () => {
       const { trouble } = await tape.recordUntil(({ trouble }) => trouble!.message.includes('seal the segment'));
       expect(trouble).toMatchObject({ code: 'DISK_FULL', path: first.path });
       expect(unsealed(tape.storage[1]).map(({ path: file }) => file)).toContain(first.path);
+      // Ten more times it is tried, and nothing more is said.
+      await pause(300);
+      const said = (await tape.ask<string[]>('warnings')).filter((text) => text.includes(`${first.path}: can't seal`));
+      expect(said.length).toBeLessThanOrEqual(2);
       disk.free();
       await tape.comeBack(1);
       await expect.poll(() => unsealed(tape.storage[1]).map(({ path: file }) => file)).not.toContain(first.path);
