@@ -6,7 +6,7 @@
 import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import { type CompressionChoice, type Fields, openTape, type Tape } from 'ticktape';
+import { type CompressionChoice, openTape } from 'ticktape';
 import { runtime } from 'ticktape/runtime';
 import * as layout from '../assembly/layout.js';
 import { UsageError } from '../src/cli/command-line.js';
@@ -15,8 +15,10 @@ import { Appender } from '../src/journal/appender.js';
 import { Journal } from '../src/journal/journal.js';
 import { memoryMap } from '../src/journal/memory-map.js';
 import { instantiateKernels } from '../src/kernels.js';
-import { SymbolColumn } from '../src/read/batch.js';
+import { compare } from './flush/compare.js';
+import { median } from './flush/median.js';
 import { type FlushOptions, help, parseOptions } from './flush/options.js';
+import { FlushedProducer } from './flush/producer.js';
 import { makeRecords, producerOf, type Records, structBuffers } from './flush/records.js';
 
 const COPIES = 2;
@@ -99,33 +101,7 @@ async function measure(
   }
 }
 
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-class FlushedProducer {
-  readonly #tape: Tape<Fields>;
-  readonly #produce: (from: number, to: number) => void;
-  readonly #count: number;
-
-  constructor(tape: Tape<Fields>, records: Records) {
-    this.#tape = tape;
-    this.#produce = producerOf(records, tape.append);
-    this.#count = records.count;
-  }
-
-  /** Answers the seconds that it took. */
-  async run(): Promise<number> {
-    const startMs = performance.now();
-    this.#produce(0, this.#count);
-    await this.#tape.flush();
-    return (performance.now() - startMs) / 1000;
-  }
-}
-
-/** The same appends into a lane that nobody drains. */
+/** As `FlushedProducer`, into a lane that nobody drains. */
 class LoneProducer {
   readonly #journal: Journal;
   readonly #produce: (from: number, to: number) => void;
@@ -186,38 +162,6 @@ function writeAndSync(buffers: readonly Uint8Array[], directory: string): number
   const seconds = (performance.now() - startMs) / 1000;
   for (const file of files) rmSync(file);
   return seconds;
-}
-
-/** Reads back what was stored: the records, so many times over. Answers how many. @throws Error where it is anything else */
-async function compare(tape: Tape<Fields>, { schema, given, count, symbols }: Records, times: number): Promise<number> {
-  let done = 0;
-  for await (const { length, columns } of tape.scan()) {
-    schema.fields.forEach(({ name }, field) => {
-      const valueAt = readerOf(columns[name], symbols);
-      const expected = given[field];
-      for (let row = 0, at = done % count; row < length; row++) {
-        const value = valueAt(row);
-        if (value !== expected[at]) {
-          throw new Error(`record ${done + row}, field ${name}: ${value} was read, ${expected[at]} was appended`);
-        }
-        if (++at === count) at = 0;
-      }
-    });
-    done += length;
-  }
-  if (done !== times * count) throw new Error(`${done} records were read, ${times * count} were appended`);
-  return done;
-}
-
-/** What gives the values of a column as they were given: of a symbol its place among `symbols`. */
-function readerOf(column: unknown, symbols: readonly string[]): (row: number) => unknown {
-  if (!(column instanceof SymbolColumn)) return (row) => (column as ArrayLike<unknown>)[row];
-  const places: number[] = [];
-  return (row) => {
-    const id = column.ids[row];
-    places[id] ??= symbols.indexOf(column.name(id));
-    return places[id];
-  };
 }
 
 function print(result: Result): void {

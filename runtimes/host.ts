@@ -66,6 +66,10 @@ export function makeRuntime(host: Host): Runtime {
       return clock();
     },
     nowMs: () => performance.now(),
-    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    sleep: (ms, keepAlive = true) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        if (!keepAlive) timer.unref();
+      }),
   };
 }

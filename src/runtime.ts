@@ -98,5 +98,6 @@ export interface Runtime {
   nowNs(): bigint;
   /** Milliseconds since some moment, at an even pace whatever happens to the system's clock. */
   nowMs(): number;
-  sleep(ms: number): Promise<void>;
+  /** `keepAlive` false: it alone does not keep the process alive. */
+  sleep(ms: number, keepAlive?: boolean): Promise<void>;
 }

@@ -120,12 +120,19 @@ async function run(setup: FlusherSetup): Promise<void> {
   }
 }
 
+/** What the last sync failed with. */
+let syncTrouble: string | null = null;
+
 async function sync({ replicator, buffered }: Assembly): Promise<void> {
   try {
     buffered?.sync();
     await replicator.sync();
+    syncTrouble = null;
   } catch (error) {
-    post({ type: 'trouble', error: plain(error) });
+    const { message } = error as Error;
+    // Once, not at each time until a full disk has space.
+    if (message !== syncTrouble) post({ type: 'trouble', error: plain(error) });
+    syncTrouble = message;
   }
 }
 
@@ -133,6 +140,8 @@ async function sync({ replicator, buffered }: Assembly): Promise<void> {
 async function close(assembly: Assembly, { memory, map }: FlusherSetup): Promise<FlushReport> {
   const { flusher, replicator, buffered, retention } = assembly;
   stopLanes(memory, map);
+  // Should this fail from here on: what append returned for is in the lanes' files, and where they end.
+  buffered?.persist();
   const report = await drive(runtime, assembly, flusher.flush());
   await retention?.close();
   await replicator.close(runtime.sleep);

@@ -108,10 +108,10 @@ export class Journal {
     const made = `${file}.tmp`;
     try {
       files.remove(made);
-      if (this.mapped) files.preallocate(made, bytes);
-      const handle = files.open(made, this.mapped ? 'edit' : 'make');
+      // Also where it is not mapped: the flusher could not go on if there were no space for what is appended.
+      files.preallocate(made, bytes);
+      const handle = files.open(made, 'edit');
       try {
-        if (!this.mapped) handle.truncate(bytes);
         handle.write(start, 0);
         handle.sync();
       } finally {

@@ -142,6 +142,11 @@ export class SegmentWriter {
     return this.#sealing !== null;
   }
 
+  /** Everything that was committed is on the disk. */
+  get isSynced(): boolean {
+    return this.#nameSynced && this.#syncedEntries === this.#entries.length;
+  }
+
   /** A sync failed, so that it will never be sealed. */
   get isUnsyncable(): boolean {
     return this.#unsyncable !== null;
@@ -186,16 +191,26 @@ export class SegmentWriter {
     await this.sync();
     const entries = this.#entries.sort((a, b) => a.offset - b.offset);
     const last = entries.at(-1);
-    // What was abandoned behind the last block is cut off.
     const end = last === undefined ? this.#headerBytes : last.offset + last.blockBytes;
     const footer = encodeFooter(entries, end);
     try {
+      // What was abandoned behind the last block: on a full disk the footer may need its space.
+      this.#file.truncate(end);
       await this.#file.writeAsync(footer, end);
-      this.#file.truncate(end + footer.length);
     } catch (cause) {
+      this.#cutQuietly(end);
       throw ioError(cause, this.path, 'seal the segment');
     }
     this.abandon();
+  }
+
+  /** Half a footer would look like damage. */
+  #cutQuietly(end: number): void {
+    try {
+      this.#file.truncate(end);
+    } catch {
+      // It is tried again with the footer.
+    }
   }
 
   /** Lets go of the file as it is. */

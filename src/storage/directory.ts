@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { BlockHeader } from '../block/header.js';
+import { TapeError } from '../errors.js';
 import type { Runtime } from '../runtime.js';
 import type { Schema } from '../schema.js';
 import { lastSegmentNumber, segmentName } from '../segment/catalog.js';
@@ -102,7 +103,8 @@ export class DirectoryStorageNode implements StorageNode {
 
   async sync(): Promise<void> {
     const open = this.#segment === null ? this.#ended : [...this.#ended, this.#segment];
-    await Promise.all(open.map((segment) => this.#syncSegment(segment)));
+    const results = await Promise.allSettled(open.map((segment) => this.#syncSegment(segment)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   async #syncSegment(segment: SegmentWriter): Promise<void> {
@@ -125,10 +127,15 @@ export class DirectoryStorageNode implements StorageNode {
     segment.abandon();
   }
 
-  async close(): Promise<void> {
+  async close(): Promise<TapeError | void> {
     if (this.#segment !== null) this.#end(this.#segment);
+    const open = this.#ended;
     try {
       await this.sync();
+    } catch (error) {
+      // What lacks its footer alone is read block by block, and the next open ends it.
+      if (!(error instanceof TapeError) || !open.every(({ isSynced }) => isSynced)) throw error;
+      return error;
     } finally {
       for (const segment of this.#ended) this.#forget(segment);
     }

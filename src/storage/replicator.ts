@@ -411,8 +411,7 @@ export class Replicator {
     member.lastError = error;
     if (wasHealthy) {
       const message = `${error.message} (storage node ${member.node.name} is set aside, its share goes to others)`;
-      const code = error instanceof TapeError ? error.code : 'IO';
-      this.#options.onTrouble(new TapeError(code, message, { cause: error, storageNode: member.node.name }));
+      this.#options.onTrouble(troubleOf(member.node, error, message));
     }
   }
 
@@ -459,6 +458,8 @@ export class Replicator {
         member.isSyncing = true;
         try {
           await member.node.sync();
+        } catch (error) {
+          throw troubleOf(member.node, error as Error);
         } finally {
           member.isSyncing = false;
         }
@@ -471,13 +472,18 @@ export class Replicator {
    * Closes the storage nodes, what was committed synced; one that is hung, or takes longer than a minute, is left as it is.
    * @throws TapeError where a block may have no copy that would survive a power cut
    */
-  async close(sleep: (ms: number) => Promise<void>): Promise<void> {
+  async close(sleep: (ms: number, keepAlive: boolean) => Promise<void>): Promise<void> {
     const failures: TapeError[] = [];
+    const close = async (node: StorageNode) => {
+      const trouble = await node.close();
+      if (trouble) this.#options.onTrouble(troubleOf(node, trouble));
+      return true;
+    };
     await Promise.all(
       this.#members.map(async ({ node, overdue, lastError }) => {
         try {
           if (overdue > 0) throw lastError;
-          const isClosed = await Promise.race([node.close().then(() => true), sleep(CLOSE_MS)]);
+          const isClosed = await Promise.race([close(node), sleep(CLOSE_MS, false)]);
           if (!isClosed) {
             const message = `${node.name}: not synced after ${CLOSE_MS / 1000} s: is it hung?`;
             throw new TapeError('IO', message, { storageNode: node.name });
@@ -497,6 +503,11 @@ const CLOSE_MS = 60_000;
 /** What takes too long is given up so much later at the earliest. */
 const LATE_MS = 50;
 const BUFFER_STEP = 64 * 1024;
+
+function troubleOf({ name }: StorageNode, error: Error, message = error.message): TapeError {
+  const { code, path } = error instanceof TapeError ? error : { code: 'IO' as const, path: undefined };
+  return new TapeError(code, message, { cause: error, path, storageNode: name });
+}
 
 function isHealthy({ asideUntilMs, overdue }: Member, nowMs: number): boolean {
   return overdue === 0 && asideUntilMs <= nowMs;

@@ -1,4 +1,5 @@
 import type { BlockHeader } from '../block/header.js';
+import type { TapeError } from '../errors.js';
 
 /** A copy of a block that lies on a storage node, and that nobody reads before it is committed. */
 export interface StoredCopy {
@@ -18,6 +19,9 @@ export interface StorageNode {
   write(header: BlockHeader, bytes: Uint8Array): Promise<StoredCopy>;
   /** Resolves when all that was committed before the call would survive a power cut. */
   sync(): Promise<void>;
-  /** As `sync`, and closes what is open. Copies that are neither committed nor abandoned never will be. */
-  close(): Promise<void>;
+  /**
+   * As `sync`, and closes what is open. Copies that are neither committed nor abandoned never will be. Resolves with an error where all that
+   * was committed would survive a power cut, and something else could not be done.
+   */
+  close(): Promise<TapeError | void>;
 }

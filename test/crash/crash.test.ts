@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SYMBOL_COUNT } from '../../dist/assembly/layout.js';
 import { Checker, WRONGS } from './checker.mjs';
 import { crash } from './harness.mjs';
-import { planRound } from './plan.mjs';
+import { planDeletion, planRound } from './plan.mjs';
 import { hashOf, noteOf, payloadOf, plainSchema, priceOf, symbolOf, timestampOf } from './records.mjs';
 
 const runtime = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node';
@@ -26,16 +26,38 @@ const storageIn = (directory: string) => [0, 1, 2, 3].map((i) => path.join(direc
 describe('a process that is killed', () => {
   // Its first rounds have every ending once.
   const SEED = 53_620;
+  /** In its first rounds, both repairers are killed. */
+  const SEED_OF_DELETIONS = 607;
 
   test('loses nothing that it acknowledged, has nothing twice, and nothing out of order', async () => {
     const rounds = 6;
     const endings = Array.from({ length: rounds }, (_, round) => planRound(SEED, round).ending);
     expect(new Set(endings).size).toBe(6);
-    const report = await crash({ runtime, rounds, seed: SEED });
+    const report = await crash({ runtime, rounds, workers: 3, seed: SEED });
     expect(report.failures).toEqual([]);
     expect(report).toMatchObject({ runtime, rounds, ...Object.fromEntries(WRONGS.map((wrong) => [wrong, 0])) });
     expect(report.acknowledged).toBeGreaterThan(0);
     expect(report.killed.appending).toBe(2);
+  }, 180_000);
+
+  test('loses nothing either when a storage node is deleted after each kill', async () => {
+    const rounds = 3;
+    const deletions = Array.from({ length: rounds }, (_, round) => planDeletion(SEED_OF_DELETIONS, round, 4));
+    expect(new Set(deletions.map(({ repairer }) => repairer)).size).toBe(2);
+    expect(deletions.flatMap(({ killedRepairs }) => killedRepairs).length).toBe(2);
+    const report = await crash({ runtime, rounds, workers: 3, seed: SEED_OF_DELETIONS, deleting: true });
+    expect(report.failures).toEqual([]);
+    expect(report).toMatchObject({ rounds, deleted: rounds, underReplicated: 0 });
+    expect(report).toMatchObject(Object.fromEntries(WRONGS.map((wrong) => [wrong, 0])));
+    expect(report.acknowledged).toBeGreaterThan(0);
+    expect(report.repaired).toBeGreaterThan(0);
+  }, 180_000);
+
+  test('is killed until so many kills struck', async () => {
+    const report = await crash({ runtime, kills: 1, workers: 3, seed: SEED });
+    expect(report.failures).toEqual([]);
+    expect(report.kills).toBeGreaterThan(0);
+    expect(report.kills).toBe(Object.values(report.killed).reduce((sum, kills) => sum + kills));
   }, 180_000);
 });
 
@@ -221,6 +243,26 @@ describe('the checker', () => {
     checker.take({ ...record(0, 2), sequence: 2n });
     expect(checker.finish()).toMatchObject({ misnumbered: 1, lost: 0 });
   });
+
+  test('takes a jump of sequences only over those that were skipped', () => {
+    const misnumbered = (...sequences: bigint[]) => {
+      const skipped = [
+        { from: 5n, to: 9n },
+        { from: 2n, to: 5n },
+      ];
+      const expected = { recordSeed: RECORD_SEED, noted: true, acknowledged: [0], attempted: [sequences.length] };
+      const checker = new Checker({ ...expected, skipped });
+      sequences.forEach((sequence, i) => {
+        checker.take({ ...record(0, i + 1), sequence });
+      });
+      return checker.finish().misnumbered;
+    };
+    expect(misnumbered(0n, 1n, 9n, 10n)).toBe(0);
+    expect(misnumbered(0n, 1n, 2n)).toBe(1);
+    expect(misnumbered(0n, 1n, 8n)).toBe(1);
+    expect(misnumbered(0n, 1n, 10n)).toBe(1);
+    expect(misnumbered(0n, 9n)).toBe(1);
+  });
 });
 
 test('the command says what is wrong with its arguments', () => {
@@ -228,7 +270,15 @@ test('the command says what is wrong with its arguments', () => {
   const prefix = runtime === 'deno' ? ['run', '-A', '--no-lock', '--node-modules-dir=manual'] : [];
   const run = (...args: string[]) => spawnSync(process.execPath, [...prefix, script, ...args], { encoding: 'utf8' });
   expect(run('--help')).toMatchObject({ status: 0, stderr: '' });
-  for (const args of [['--runtime', 'perl'], ['--rounds', '0'], ['--seed', '-1'], ['--from', '3'], ['--wat']]) {
+  for (const args of [
+    ['--runtime', 'perl'],
+    ['--rounds', '0'],
+    ['--kills', '0'],
+    ['--rounds', '1', '--kills', '1'],
+    ['--seed', '-1'],
+    ['--from', '3'],
+    ['--wat'],
+  ]) {
     const { status, stderr } = run(...args);
     expect([status, stderr.trim().split('\n').length]).toEqual([2, 1]);
     expect(stderr).toContain(args[0]);

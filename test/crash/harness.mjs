@@ -99,7 +99,7 @@ class Child {
 
   async #news(/** @type {string} */ expected) {
     const silent = setTimeout(() => {
-      this.#stderr += `nothing about "${expected}" within ${SILENCE_MS / 1000} s`;
+      this.#stderr += `nothing about "${expected}" within ${SILENCE_MS / 1000} s after "${[...this.#said.keys()].at(-1) ?? ''}"`;
       const pid = this.#said.get('opening')?.rest;
       if (pid !== undefined) process.kill(Number(pid), 'SIGKILL');
       this.#process.kill('SIGKILL');

@@ -8,7 +8,7 @@ import { randomOf } from './plan.mjs';
 import { hashOf, noteOf, payloadOf, priceOf, schemaOf, symbolOf, timestampOf } from './records.mjs';
 
 const LONGEST_BURST = 64;
-const BURSTS_PER_TURN = 8;
+const BURSTS_PER_TURN = 3;
 
 const { handle, gate, worker, task } = workerData;
 const { recordSeed, noted, progress, restMs, burstSeed } = task;

@@ -7,7 +7,13 @@ const schema = defineSchema('child', timestamp('ts'), symbol('s'), u32('n'));
 const options = JSON.parse(process.argv[2]);
 const warnings = [];
 
-const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+const plain = (_, value) => {
+  if (typeof value === 'bigint') return Number(value);
+  if (!(value instanceof Error)) return value;
+  const { code, message, path, storageNode } = value;
+  return { code, message, path, storageNode };
+};
+const say = (message) => process.stdout.write(`${JSON.stringify(message, plain)}\n`);
 
 let tape;
 let n = 0;
@@ -34,6 +40,13 @@ const verbs = {
     await tape.flush();
     return n;
   },
+  /** What flush() resolves with. */
+  flushReport: () => tape.flush(),
+  stats: () => tape.stats(),
+  verify: () => tape.verify(),
+  repair: () => tape.repair(),
+  takeLane: () => tape.appenderHandle().lane,
+  warnings: () => warnings,
   async read() {
     const found = [];
     for await (const { columns, length } of tape.scan()) for (let i = 0; i < length; i++) found.push(columns.n[i]);

@@ -39,8 +39,15 @@ export class Child {
   async tell(verb: string, ...args: unknown[]): Promise<Reply> {
     this.#process.stdin!.write(`${JSON.stringify([verb, ...args])}\n`);
     const { value, done } = await this.#lines.next();
-    if (done) throw new Error('the child process ended without an answer');
+    if (done) throw new Error(`the child process ended without an answer (${await this.#end()})`);
     return JSON.parse(value);
+  }
+
+  /** How it ended: its signal or its status. */
+  async #end(): Promise<string> {
+    const status = () => this.#process.signalCode ?? this.#process.exitCode;
+    if (status() === null) await new Promise((resolve) => this.#process.once('exit', resolve));
+    return String(status());
   }
 
   async kill(): Promise<void> {

@@ -59,7 +59,7 @@ const cases: Record<string, Case> = {
     capacities: [5, 6, 7, 8],
     sizes: sequences(4 + MORE, [2, 3]),
     setup: { deaths: 2, refuses: true },
-    atLeast: 690_000,
+    atLeast: 800_000,
     steps: [
       'producer: place: store checksum of padding',
       'producer: encode: REFUSED',
@@ -77,14 +77,14 @@ const cases: Record<string, Case> = {
       [2, 2, 2, 4, 3, 2],
     ],
     setup: { deaths: 2, maxRows: 3 },
-    atLeast: 49_000,
+    atLeast: 52_000,
     steps: RECOVERED,
   },
   'closed while it appends, and killed': {
     capacities: [5, 6],
     sizes: sequences(3 + MORE, [2, 3]),
     setup: { closes: true, deaths: 2, refuses: true },
-    atLeast: 175_000,
+    atLeast: 188_000,
     steps: [
       'producer: #closing: Atomics.wait(sealedAt)',
       'flusher: stopLanes: notify',
@@ -96,73 +96,70 @@ const cases: Record<string, Case> = {
     capacities: [5],
     sizes: sequences(4 + MORE, [2, 3]),
     setup: { closes: true, deaths: 1, onFull: 'drop' },
-    atLeast: 108_000,
+    atLeast: 106_000,
     steps: ['closer: Journal.close: remove the lane', ...RECOVERED],
   },
   'read while it appends': {
     capacities: [5],
     sizes: sequences(4 + MORE, [2, 3]),
     setup: { reads: true },
-    atLeast: 730_000,
+    atLeast: 643_000,
     steps: ['reader: steps over the end of the ring', 'reader: copy word 2', 'reader: copy word 0'],
   },
   'without power, with durability disk': {
     capacities: [5],
     sizes: sequences(3 + MORE, [2, 3]),
     setup: { powerCuts: 1 },
-    atLeast: 890_000,
+    atLeast: 724_000,
     steps: ['the power fails', 'flusher: sync node 1', 'page 0 of the ring is written back', ...RECOVERED],
   },
   'without power again while it recovers, and with a ring of two pages': {
     capacities: [5],
     sizes: [[2, 2, 2]],
     setup: { powerCuts: 2, ringPages: 2 },
-    atLeast: 320_000,
+    atLeast: 273_000,
     steps: ['page 1 of the ring is written back', ...RECOVERED],
   },
   'with two blocks under way, and killed': {
     capacities: [5, 7],
     sizes: sequences(4 + MORE, [2, 3]),
     setup: { deaths: 1, maxRows: 1, inFlight: 2 },
-    atLeast: 1,
+    atLeast: 86_000,
     steps: RECOVERED,
   },
   'whose flusher fails': {
     capacities: [5, 6],
     sizes: sequences(3 + MORE, [2, 3]),
     setup: { closes: true, fails: true, deaths: 2, maxRows: 1, inFlight: 2 },
-    atLeast: 215_000,
+    atLeast: 327_000,
     steps: ['producer: #takeBack: compareExchange sealedAt', 'closer: failTape: notify, unlock', ...RECOVERED],
   },
   'whose flusher fails and that is opened again meanwhile': {
     capacities: [5],
     sizes: sequences(3 + MORE, [2, 3]),
     setup: { closes: true, fails: true, reopens: true, maxRows: 1, inFlight: 2 },
-    atLeast: 147_000,
+    atLeast: 161_000,
     steps: ['producer: #takeBack: compareExchange sealedAt', 'closer: openTape', ...RECOVERED],
   },
   'where nobody wakes by himself': {
     capacities: [5, 6, 8],
     sizes: sequences(4 + MORE, [2, 3]),
     setup: { timeouts: false, closes: true },
-    atLeast: 1,
+    atLeast: 372_000,
     steps: ['flusher: release: store waiting 0', 'closer: Journal.close: remove the lane'],
   },
   'where nobody wakes by himself, and whose flusher fails': {
     capacities: [5],
     sizes: sequences(3 + MORE, [2, 3]),
     setup: { timeouts: false, closes: true, fails: true },
-    atLeast: 1,
+    atLeast: 123_000,
     steps: ['closer: #fail: notify', 'closer: failTape: notify, unlock', 'producer: #wait: load state'],
   },
   'without power, with durability process': {
     capacities: [5],
-    sizes: [
-      [2, 2, 3],
-      [3, 2, 2],
-    ],
+    sizes: [[2, 2, 3]],
     setup: { powerCuts: 1, maxRows: 1, inFlight: 2, durability: 'process' },
-    atLeast: 1,
+    atLeast: 55_000,
     steps: ['the power fails', ...RECOVERED],
   },
   'killed and without power': {
@@ -172,7 +169,7 @@ const cases: Record<string, Case> = {
       [3, 2, 2],
     ],
     setup: { deaths: 1, powerCuts: 1 },
-    atLeast: 1,
+    atLeast: 308_000,
     steps: ['recovery: syncSegments', ...RECOVERED],
   },
 };
@@ -181,7 +178,7 @@ test.each(Object.entries(cases))(
   'a tape %s',
   (name, { capacities, sizes, setup, atLeast, steps }) => {
     const seen = exploreAll(capacities, sizes, setup);
-    console.log(`${name}: ${seen.states} states`);
+    if (MORE > 0) console.log(`${name}: ${seen.states} states`);
     expect(seen.states).toBeGreaterThanOrEqual(atLeast);
     expect([...seen.steps]).toEqual(expect.arrayContaining(steps));
   },

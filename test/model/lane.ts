@@ -229,7 +229,7 @@ export interface Setup {
 }
 
 /** Blocks that recovery may have to make. */
-export const MOST_RUNS = 6;
+export const MOST_RUNS = 3;
 
 /** A lane and its blocks in a state: where they lie, and what can be read of them. */
 export class Lane {
