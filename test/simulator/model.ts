@@ -73,9 +73,12 @@ export class Model {
   /** The power failed: what was not synced may be gone, and its sequences may come again. */
   powerCut(): void {
     for (const producer of this.producers) if (producer.settled === null) producer.cut = true;
-    // What is read after recovery is certain again.
-    this.#seen.clear();
-    this.#places.clear();
+    // What was recovered before is certain, and stays where it is.
+    for (const [sequence, key] of this.#seen) {
+      if (this.producers[Number(key.split('/')[0])].settled !== null) continue;
+      this.#seen.delete(sequence);
+      this.#places.delete(key);
+    }
     // It may not have been on a disk yet.
     this.#mark = 0n;
   }

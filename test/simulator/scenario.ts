@@ -493,7 +493,7 @@ export class Scenario {
 
   #checkVerdict({ damaged, missing, underReplicated }: Verdict, when: string): void {
     for (const { block, path, offset, reason } of damaged) {
-      if ([...this.#damaged].some((directory) => path.startsWith(`${directory}/`))) continue;
+      if (this.#isDamaged(path)) continue;
       this.#model.violation(
         `${when}: the copy of block ${block} in ${path} at ${offset} is damaged (${reason}), and nobody did that`,
       );
@@ -518,6 +518,10 @@ export class Scenario {
   }
 
   #stopped: Error | null = null;
+
+  #isDamaged(file: string): boolean {
+    return [...this.#damaged].some((directory) => file === directory || file.startsWith(`${directory}/`));
+  }
 
   /** Whether the error is one that what was done to it explains. `errors`: those that the storage had answered with before. */
   #judge(error: unknown, what: string, expected: string[], errors = this.#errorsBefore): void {
@@ -631,10 +635,11 @@ export class Scenario {
       if (process.dead) throw new ProcessDied();
       this.#world.trace('repaired', stillUnderReplicated, left, lost, troubles.length);
       if (this.#world.errors > errors) return false;
-      for (const { message } of troubles) this.#model.violation(`repair: ${message}`);
+      // A write of its own may be misdirected.
+      for (const { path, message } of troubles) if (!this.#isDamaged(path)) this.#model.violation(`repair: ${message}`);
       if (lost > 0) this.#model.violation(`repair: ${lost} blocks are lost`);
       for (const { from, to } of missing) this.#model.violation(`repair: sequences ${from} to ${to} are missing`);
-      const isWhole = stillUnderReplicated === 0 && left === 0;
+      const isWhole = stillUnderReplicated === 0 && left === 0 && troubles.length === 0;
       if (isWhole) this.#whole();
       return isWhole;
     } catch (error) {
