@@ -391,6 +391,7 @@ describe.skipIf(whyNoSmallDisks !== null)(`a full disk${needsMounts}`, () => {
 
   describe('when a footer is to be written', () => {
     /** Blocks so small that the footer is several pages. */
+    const LONG = { timeout: 30_000, interval: 100 };
     const TINY = { redundancy: 2, capacity: 16, segmentMaxAgeMs: 400 };
 
     test('its segment is ended later, when there is space', async () => {
@@ -405,8 +406,11 @@ describe.skipIf(whyNoSmallDisks !== null)(`a full disk${needsMounts}`, () => {
       await pause(500);
       // It is too old for more.
       await tape.fill(disk, 1);
-      const { trouble } = await tape.recordUntil(({ trouble }) => trouble!.message.includes('seal the segment'));
-      expect(trouble).toMatchObject({ code: 'DISK_FULL', path: first.path });
+      const { trouble } = await tape.recordUntil(({ trouble }) => trouble !== null);
+      expect(trouble).toMatchObject({ code: 'DISK_FULL', storageNode: tape.storage[1] });
+      const hasSaid = async () =>
+        (await tape.ask<string[]>('warnings')).some((text) => text.includes(`${first.path}: can't seal`));
+      await expect.poll(hasSaid, LONG).toBe(true);
       expect(unsealed(tape.storage[1]).map(({ path: file }) => file)).toContain(first.path);
       // Ten more times it is tried, and nothing more is said.
       await pause(300);
@@ -414,7 +418,7 @@ describe.skipIf(whyNoSmallDisks !== null)(`a full disk${needsMounts}`, () => {
       expect(said.length).toBeLessThanOrEqual(2);
       disk.free();
       await tape.comeBack(1);
-      await expect.poll(() => unsealed(tape.storage[1]).map(({ path: file }) => file)).not.toContain(first.path);
+      await expect.poll(() => unsealed(tape.storage[1]).map(({ path: file }) => file), LONG).not.toContain(first.path);
       await tape.expectRepairable(2);
       await tape.end(2);
       expect(tape.storage.flatMap(unsealed)).toEqual([]);
