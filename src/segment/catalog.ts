@@ -68,13 +68,13 @@ export class Catalog {
   }
 
   /** Whether retention has dropped the block by now, be it since the last `refresh`. */
-  isDropped(block: CatalogBlock): boolean {
+  isDropped(block: Pick<CatalogBlock, 'sequence' | 'count'>): boolean {
     if (this.#isBelowMark(block)) return true;
     this.#readMark();
     return this.#isBelowMark(block);
   }
 
-  #isBelowMark({ sequence, count }: CatalogBlock): boolean {
+  #isBelowMark({ sequence, count }: Pick<CatalogBlock, 'sequence' | 'count'>): boolean {
     return sequence + BigInt(count) <= this.#firstSequence;
   }
 

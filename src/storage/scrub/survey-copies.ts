@@ -104,7 +104,7 @@ export async function surveyCopies(
   return {
     survey: found,
     // Of what retention took meanwhile nothing is left.
-    blocks: blocks.filter(({ copies }) => copies.length > 0),
+    blocks: blocks.filter((block) => block.copies.length > 0 && !(isDoubtful(block) && catalog.isDropped(block))),
     missing,
     endUnknown,
     segments: segments.flatMap(({ path: file, sealed, entries }) => {
