@@ -623,7 +623,7 @@ export class Scenario {
       const kind = this.#writer === null && dice.chance(faults.powerCuts) ? 'power cut' : 'death';
       process.fate = { kind, operation: dice.between(1, dice.pick([30, 150])) };
     }
-    const { errors } = this.#world;
+    const { errors, misdirect } = this.#world;
     const { storage, journal, redundancy } = options;
     this.#world.trace('repair', process.label);
     try {
@@ -640,7 +640,8 @@ export class Scenario {
       if (lost > 0) this.#model.violation(`repair: ${lost} blocks are lost`);
       for (const { from, to } of missing) this.#model.violation(`repair: sequences ${from} to ${to} are missing`);
       const isWhole = stillUnderReplicated === 0 && left === 0 && troubles.length === 0;
-      if (isWhole) this.#whole();
+      // One that strikes what it has looked at already it does not see.
+      if (isWhole) this.#whole(misdirect);
       return isWhole;
     } catch (error) {
       if (process.dead) {
@@ -656,11 +657,11 @@ export class Scenario {
   }
 
   /** Every block is on R storage nodes: they may be damaged anew. */
-  #whole(): void {
+  #whole(misdirected: Disk | null): void {
     for (const directory of this.#damaged) {
       const disk = this.#world.storage.diskOf(directory);
       // What is still to come is not mended.
-      if (!disk.isLying && this.#world.misdirect !== disk) this.#damaged.delete(directory);
+      if (!disk.isLying && misdirected !== disk) this.#damaged.delete(directory);
     }
     this.#thin = false;
   }

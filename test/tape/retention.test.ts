@@ -57,8 +57,11 @@ describe.each(['mapped', 'copied'] as const)('records older than ageMs (read: %s
     };
     const count = await recordUntil(tape, isDropping, times);
     const { retention, damage } = tape.stats();
-    for (const found of [await readAll(trade, storage), await collect(early), await collect(tape)]) {
-      expect(inRow(found)).toBe(true);
+    for (const collected of [() => readAll(trade, storage), () => collect(early), () => collect(tape)]) {
+      const found = await collected();
+      // What goes while it is read may be missing in between.
+      const { firstSequence } = tape.stats().retention;
+      expect(inRow(found.filter(({ sequence }) => sequence >= firstSequence))).toBe(true);
       expect(found[0].sequence >= retention.firstSequence).toBe(true);
       expect(found.at(-1)!.n).toBe(count - 1);
     }
