@@ -84,7 +84,7 @@ export const BUGS = [
     'flight.copies.every(({ state }) => state === this.#last)',
     'flight.copies.every(({ state }) => isVisible(state))',
   ]),
-  bug('close does not sync', ['src/storage/replicator.js', 'node.close().then(() => true)', 'Promise.resolve(true)']),
+  bug('close does not sync', ['src/storage/replicator.js', 'await node.close()', 'null']),
   bug('a footer is written before the blocks are synced', ['src/segment/writer.js', 'await this.sync();', '']),
   bug("a segment's name is not synced", [
     'src/segment/writer.js',
