@@ -18,3 +18,7 @@ export function subtract(runs: readonly Range[], ranges: readonly Range[]): Rang
   }
   return left;
 }
+
+/** Positions or sequences in all of them, which have none in common. */
+export const lengthOf = (ranges: readonly Range[]): number =>
+  Number(ranges.reduce((sum, { from, to }) => sum + to - from, 0n));

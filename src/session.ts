@@ -8,7 +8,7 @@ import { Journal, readSymbols } from './journal/journal.js';
 import { type MemoryMap, memoryMap } from './journal/memory-map.js';
 import { planRecovery, type RecoveryReport, recover } from './journal/recovery.js';
 import type { ResolvedOptions } from './options.js';
-import { type Range, subtract } from './ranges.js';
+import { lengthOf, type Range, subtract } from './ranges.js';
 import type { FileLock, Mapper, Runtime, Zstd } from './runtime.js';
 import { describeKind, type Schema } from './schema.js';
 import { Catalog, type CatalogSegment, isWrittenAfter } from './segment/catalog.js';
@@ -148,7 +148,7 @@ async function beginLocked(
     },
   );
   const recovery = await recover(input, plan, replicator, epoch);
-  recovery.missingRecords = Number(missing.reduce((sum, { from, to }) => sum + to - from, 0n));
+  recovery.missingRecords = lengthOf(missing);
   await replicator.close(runtime.sleep);
   warnOfLosses(found, recovery, symbols?.lost ?? 0, options);
   catalog.refresh(tapeId);
@@ -276,9 +276,8 @@ function skipLost(catalog: Catalog, { roster }: Survey, givenUp: RosterNode[], {
   const from = catalog.nextSequence;
   const to = roster!.nextSequence;
   catalog.skipped = [...catalog.skipped, ...gaps, ...(from < to ? [{ from, to }] : [])];
-  const lost = gaps.reduce((sum, gap) => sum + gap.to - gap.from, 0n);
   onWarning(
-    `${givenUp.map(({ path: directory }) => directory).join(', ')}: given up as lost, and with it ${lost} records` +
+    `${givenUp.map(({ path: directory }) => directory).join(', ')}: given up as lost, and with it ${lengthOf(gaps)} records` +
       (from < to ? ` and any that followed on sequence ${from}; sequences go on at ${to}` : ''),
   );
 }

@@ -22,6 +22,7 @@ import type { Journal } from './journal/journal.js';
 import { readLaneCounters } from './journal/lane.js';
 import type { RecoveryReport } from './journal/recovery.js';
 import type { Damage } from './read/reader.js';
+import type { StorageState } from './storage/replicator.js';
 
 /** One lane's figures. */
 export interface LaneStats {
@@ -44,8 +45,7 @@ export interface StorageNodeStats {
   blocks: number;
   bytes: number;
   errors: number;
-  /** `aside`: it failed and is left alone for a while. `hung`: a write has run out of time and not come back. */
-  state: 'healthy' | 'aside' | 'hung';
+  state: StorageState;
   /** Of blocks that it was given and has not committed. */
   inFlightBytes: number;
   /** Milliseconds that it takes to write a block, of late and at most. */

@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { bold, dim, green, red, setColorEnabled } from 'deno-std/fmt/colors.js';
 import { runtime } from 'ticktape/runtime';
+import { lengthOf } from '../ranges.js';
 import { repairTape } from '../repair.js';
 import type { RepairCounts } from '../storage/scrub/repair.js';
 import type { RepairResult } from '../storage/scrub/repair-tape.js';
@@ -10,7 +11,7 @@ import { Interrupted } from './interrupt.js';
 import { Progress } from './progress.js';
 import { bytes, count, mark, row, seconds } from './rows.js';
 import { readTapeArguments, TAPE_OPTIONS } from './tape-options.js';
-import { json, missingRecords } from './verify.js';
+import { json } from './verify.js';
 
 const OPTIONS: OptionSpec[] = [
   ...TAPE_OPTIONS,
@@ -103,7 +104,7 @@ function faults(result: RepairResult, retiring: number): string[] {
   const wrong: string[] = [];
   if (lost > 0) wrong.push(`${count(lost)} blocks have no good copy and were left where they are`);
   if (stillUnderReplicated > lost) wrong.push(`${count(stillUnderReplicated - lost)} blocks still have too few copies`);
-  if (missing.length > 0) wrong.push(`${count(missingRecords(missing))} records are on none of the storage nodes`);
+  if (missing.length > 0) wrong.push(`${count(lengthOf(missing))} records are on none of the storage nodes`);
   if (damagedSegments.length > 0) wrong.push(`${damagedSegments.join(', ')}: damaged, and left as they are`);
   if (left > 0) wrong.push(`${count(left)} copies that are bad or too many were left`);
   if (retired.length < retiring) wrong.push('not all storage nodes that were to retire could be emptied');

@@ -2,6 +2,7 @@ import process from 'node:process';
 import { bold, dim, green, red, setColorEnabled } from 'deno-std/fmt/colors.js';
 import { runtime } from 'ticktape/runtime';
 import { openTape, readSchema } from '../open.js';
+import { lengthOf } from '../ranges.js';
 import type { Verdict } from '../storage/scrub/verify.js';
 import { abortable } from './abortable.js';
 import { CommandLine, describeOptions, type OptionSpec } from './command-line.js';
@@ -74,12 +75,9 @@ function faults(verdict: Verdict): string[] {
   if (damagedSegments.length > 0) wrong.push(`${count(damagedSegments.length)} damaged segments`);
   if (underReplicated > 0) wrong.push(`${count(underReplicated)} blocks with too few copies`);
   if (lost > 0) wrong.push(`${count(lost)} of them without any that is good`);
-  if (missing.length > 0) wrong.push(`${count(missingRecords(missing))} records are missing`);
+  if (missing.length > 0) wrong.push(`${count(lengthOf(missing))} records are missing`);
   return wrong;
 }
-
-export const missingRecords = (missing: readonly { from: bigint; to: bigint }[]): number =>
-  Number(missing.reduce((sum, { from, to }) => sum + to - from, 0n));
 
 function report(verdict: Verdict, { storage }: TapeArguments, elapsed: number): string {
   const { blocks, copies, damaged, damagedSegments, missing, underReplicated, surplus, redundancy } = verdict;
@@ -111,7 +109,7 @@ function report(verdict: Verdict, { storage }: TapeArguments, elapsed: number): 
           `${count(underReplicated)} blocks have fewer`,
         ),
     check('segments', damagedSegments.length === 0, `${count(damagedSegments.length)} damaged`),
-    check('sequences', missing.length === 0, `${count(missingRecords(missing))} missing`),
+    check('sequences', missing.length === 0, `${count(lengthOf(missing))} missing`),
     ...named,
     '',
     '',

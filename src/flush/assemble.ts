@@ -10,7 +10,7 @@ import type { Runtime, Zstd } from '../runtime.js';
 import { Schema } from '../schema.js';
 import { countDropped } from '../stats.js';
 import { DirectoryStorageNode } from '../storage/directory.js';
-import { type Degraded, Replicator } from '../storage/replicator.js';
+import { type Degraded, Replicator, stateOf } from '../storage/replicator.js';
 import { Retention } from '../storage/retention.js';
 import { AdaptiveEffort } from './adaptive.js';
 import { Flusher } from './flusher.js';
@@ -82,10 +82,7 @@ export function assembleFlusher(
     nowMs,
   });
   const buffered = setup.mapped ? null : new BufferedJournal(runtime.files, memory, map, setup.journal, epoch);
-  const isAside = (storage: number) => {
-    const { asideUntilMs, overdue } = replicator.loads[storage];
-    return overdue > 0 || asideUntilMs > nowMs();
-  };
+  const isAside = (storage: number) => stateOf(replicator.loads[storage], nowMs()) !== 'healthy';
   const retention =
     setup.retention === undefined
       ? null

@@ -24,8 +24,14 @@ import type { BlockHeader, LaneRange } from '../block/header.js';
 import { assert, TapeError } from '../errors.js';
 import type { MemoryMap } from '../journal/memory-map.js';
 import type { Kernels } from '../kernels.js';
-import type { Flight, Replicator } from '../storage/replicator.js';
+import { type Flight, type Replicator, type StorageState, stateOf } from '../storage/replicator.js';
 import type { AdaptiveEffort } from './adaptive.js';
+
+const STATE_NUMBERS: Record<StorageState, number> = {
+  healthy: STORAGE_HEALTHY,
+  aside: STORAGE_ASIDE,
+  hung: STORAGE_HUNG,
+};
 
 /** How blocks are made at present, and why. */
 export interface CompressionChoice extends EncoderChoice {
@@ -326,7 +332,7 @@ export class Flusher {
     const now = this.#parts.nowMs();
     this.#parts.replicator.loads.forEach((load, i) => {
       const at = (CONTROL_STORAGE + i * STORAGE_COUNTER_BYTES) >> 3;
-      const state = load.overdue > 0 ? STORAGE_HUNG : load.asideUntilMs > now ? STORAGE_ASIDE : STORAGE_HEALTHY;
+      const state = STATE_NUMBERS[stateOf(load, now)];
       const { blocks, bytes, errors, inFlightBytes, writeMs, slowestWriteMs } = load;
       [blocks, bytes, errors, state, inFlightBytes, writeMs * 1000, slowestWriteMs * 1000].forEach((value, word) => {
         Atomics.store(this.#longs, at + word, BigInt(Math.round(value)));

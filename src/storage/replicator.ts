@@ -39,6 +39,14 @@ export interface StorageLoad {
   slowestWriteMs: number;
 }
 
+/** `aside`: it failed and is left alone for a while. `hung`: something has run out of time and not come back. */
+export type StorageState = 'healthy' | 'aside' | 'hung';
+
+export function stateOf({ asideUntilMs, overdue }: StorageLoad, nowMs: number): StorageState {
+  if (overdue > 0) return 'hung';
+  return asideUntilMs > nowMs ? 'aside' : 'healthy';
+}
+
 /** After an error a storage node is set aside, each time in a row for twice as long, up to this. */
 const LONGEST_ASIDE_MS = 30_000;
 const FIRST_ASIDE_MS = 100;
@@ -268,7 +276,7 @@ export class Replicator {
     if (missing <= 0) return 0;
     const now = nowMs();
     const has = new Set<Member>([...flight.holders, ...flight.copies.map(({ member }) => member)]);
-    const candidates = this.#members.filter((member) => isHealthy(member, now) && !has.has(member));
+    const candidates = this.#members.filter((member) => stateOf(member, now) === 'healthy' && !has.has(member));
     const bytes = flight.bytes.length;
     const known = (member: Member) => {
       const soFarMs = member.writing === null ? 0 : now - member.writing.sinceMs;
@@ -507,10 +515,6 @@ const BUFFER_STEP = 64 * 1024;
 function troubleOf({ name }: StorageNode, error: Error, message = error.message): TapeError {
   const { code, path } = error instanceof TapeError ? error : { code: 'IO' as const, path: undefined };
   return new TapeError(code, message, { cause: error, path, storageNode: name });
-}
-
-function isHealthy({ asideUntilMs, overdue }: Member, nowMs: number): boolean {
-  return overdue === 0 && asideUntilMs <= nowMs;
 }
 
 const isVisible = (state: CopyState) => state === 'committed' || state === 'syncing' || state === 'stored';

@@ -13,7 +13,7 @@ import type { Files } from '../files.js';
 import { ioError } from '../io.js';
 import { listLanes } from '../journal/journal.js';
 import type { RetentionOptions } from '../options.js';
-import { type Range, subtract } from '../ranges.js';
+import { lengthOf, type Range, subtract } from '../ranges.js';
 import { type Catalog, isByWriter, listSegments, segmentNumber } from '../segment/catalog.js';
 import { FOOTER_ENTRY_BYTES, TRAILER_BYTES } from '../segment/footer.js';
 import type { SegmentHeader } from '../segment/header.js';
@@ -264,8 +264,7 @@ export class Retention {
     }
     if (!this.#marks.some((written) => written >= mark)) return false;
     if (mark > this.#mark) {
-      const dropped = subtract([{ from: this.#mark, to: mark }], skipped);
-      const records = dropped.reduce((sum, { from, to }) => sum + Number(to - from), 0);
+      const records = lengthOf(subtract([{ from: this.#mark, to: mark }], skipped));
       this.#mark = mark;
       this.#parts.onDropped({ firstSequence: mark, records, segments: 0, bytes: 0 });
     }

@@ -3,9 +3,8 @@ import { show, TapeError } from '../../errors.js';
 import { listLanes } from '../../journal/journal.js';
 import { checkPath, resolveOptions } from '../../options.js';
 import type { Runtime } from '../../runtime.js';
-import type { Schema } from '../../schema.js';
 import { Catalog } from '../../segment/catalog.js';
-import { STORAGE_FILE } from '../identity.js';
+import { STORAGE_FILE, type TapeFile } from '../identity.js';
 import { checkRoster, type RosterNode } from '../roster.js';
 import { claimDirectories, makeDirectory, type Survey, surveyUndamaged } from '../survey.js';
 import { CopyChecker } from './copy-checker.js';
@@ -70,14 +69,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
       path: before.directories[0],
     });
   }
-  if (before.tape === null) {
-    throw new TapeError(
-      'NOT_FOUND',
-      `${before.journal}: the tape's journal is not there, and without it nothing says whether a writer has the tape: give journal ` +
-        '(--journal), or, if it is lost, open the tape for writing once',
-      { path: before.journal },
-    );
-  }
+  tapeFileOf(before);
   if (!Array.isArray(retire)) {
     throw new TapeError('BAD_OPTION', `option retire is ${show(retire)}: it must be an array of directories`);
   }
@@ -113,7 +105,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
     if (!dryRun) for (const directory of found.directories) removeUnfinished(files, directory);
 
     const zstd = await runtime.zstd();
-    const schema = schemaOf(runtime, found);
+    const { schema, epoch } = tapeFileOf(found);
     const tape = { runtime, schema, zstd, directories: found.directories, journal: found.journal };
     const checker = new CopyChecker(files, schema, zstd);
     try {
@@ -131,7 +123,7 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
       repairer = new Repairer({
         tape,
         tapeId: found.tapeId!,
-        epoch: found.tape?.epoch ?? found.roster?.epoch ?? 0,
+        epoch,
         state,
         checker,
         turns,
@@ -176,6 +168,17 @@ export async function repairTapeOn(runtime: Runtime, options: RepairOptions): Pr
   } finally {
     locks.release();
   }
+}
+
+/** What the journal says. @throws TapeError `NOT_FOUND` */
+function tapeFileOf({ tape, journal }: Survey): TapeFile {
+  if (tape !== null) return tape;
+  throw new TapeError(
+    'NOT_FOUND',
+    `${journal}: the tape's journal is not there, and without it nothing says whether a writer has the tape: give journal ` +
+      '(--journal), or, if it is lost, open the tape for writing once',
+    { path: journal },
+  );
 }
 
 function indexOf({ directories }: Survey, directory: unknown): number {
@@ -301,18 +304,7 @@ function enter(
   claimDirectories(
     runtime.files,
     { ...found, directories, ids },
-    { tapeId: found.tapeId!, schema: schemaOf(runtime, found), epoch: epoch + 1 },
+    { tapeId: found.tapeId!, schema: tapeFileOf(found).schema, epoch: epoch + 1 },
     { ...roster, lost, skipped },
   );
-}
-
-/** The schema of a tape that is there. @throws TapeError `NOT_FOUND` */
-export function schemaOf({ files }: Runtime, { tape, tapeId, directories }: Survey): Schema {
-  if (tape !== null) return tape.schema;
-  const catalog = new Catalog(files, directories);
-  catalog.refresh(tapeId);
-  for (const { header } of catalog.segments.values()) if (header !== null) return header.schema;
-  throw new TapeError('NOT_FOUND', `${directories.join(', ')}: nothing there says what the tape's schema is`, {
-    path: directories[0],
-  });
 }
