@@ -7,7 +7,7 @@
 
 export const WINDOW_ALIGN = 65536;
 
-// ---- control window: words shared by all threads of the process, never mapped to a file --------------------------------
+// ---- control window: words shared by all threads of the process, and by others through the counters' file ---------------------
 export const CONTROL = 65536;
 export const CONTROL_BYTES = 65536;
 /** i32: one of TAPE_*; a producer reads it after each publish. Read-mostly, so alone on its cache lines. */
@@ -27,6 +27,17 @@ export const CONTROL_DROPPED_BYTES = CONTROL + 344;
 /** u64 each: of these, what was stored in fewer copies than asked for. */
 export const CONTROL_DEGRADED_BLOCKS = CONTROL + 288;
 export const CONTROL_DEGRADED_RECORDS = CONTROL + 296;
+/** What the counters' file says of itself, at offsets from CONTROL. Written once, but for the heartbeat. */
+export const COUNTERS_MAGIC = 896;
+export const COUNTERS_VERSION = 904;
+export const COUNTERS_EPOCH = 908;
+export const COUNTERS_TAPE_ID = 912;
+/** i64: when the session began, and when the flusher last looked at the lanes; wall clock in ns. */
+export const COUNTERS_STARTED_NS = 928;
+export const COUNTERS_HEARTBEAT_NS = 936;
+export const COUNTERS_FINGERPRINT = 944;
+/** u32: on how many storage nodes each block is to be. */
+export const COUNTERS_REDUNDANCY = 952;
 /** The schema's field table: u32 count, then FIELD_BYTES a field, from CONTROL_FIELDS on. */
 export const CONTROL_FIELD_COUNT = CONTROL + 1024;
 export const CONTROL_FIELDS = CONTROL + 1088;
@@ -43,6 +54,22 @@ export const MAX_STORAGE_NODES = 64;
 export const STORAGE_HEALTHY = 0;
 export const STORAGE_ASIDE = 1;
 export const STORAGE_HUNG = 2;
+/**
+ * Per collector, COLLECTOR_BYTES each, written by the collector alone but for the state: f64 state (COLLECTOR_*), lane, messages, bytes of
+ * them, messages that were rejected, gaps, restarts, and ns of the wall clock when it began to receive and when it last received; then the
+ * name, UTF-8, zero-padded; then u32 counts of sampled appends by how long they took, as in src/collect/collector-counters.ts.
+ */
+export const CONTROL_COLLECTORS = CONTROL + 16384;
+export const COLLECTOR_BYTES = 768;
+export const COLLECTOR_NAME = 80;
+export const COLLECTOR_NAME_BYTES = 48;
+export const COLLECTOR_BUCKETS = 128;
+export const MAX_COLLECTORS = 64;
+export const COLLECTOR_NONE = 0;
+export const COLLECTOR_STARTING = 1;
+export const COLLECTOR_RUNNING = 2;
+export const COLLECTOR_WAITING = 3;
+export const COLLECTOR_ENDED = 4;
 
 export const TAPE_OPEN = 1;
 export const TAPE_CLOSING = 2;

@@ -37,6 +37,7 @@ const setup = {
   tapeId: new Uint8Array(16),
   epoch: 1,
   schema: trade,
+  redundancy: 1,
   map,
 };
 const journal = new Journal(setup);

@@ -113,7 +113,16 @@ class LoneProducer {
     mkdirSync(directory);
     const map = memoryMap(schema, { capacity: LAP_RECORDS, symbolCapacity: 1024, laneCount: 1 });
     const mapper = runtime.mapper();
-    const journal = new Journal({ runtime, mapper, directory, tapeId: new Uint8Array(16), epoch: 1, schema, map });
+    const journal = new Journal({
+      runtime,
+      mapper,
+      directory,
+      tapeId: new Uint8Array(16),
+      epoch: 1,
+      schema,
+      redundancy: 1,
+      map,
+    });
     const lane = journal.laneAt(journal.takeLane());
     const { memory } = journal;
     const { fingerprint } = schema;

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { CONTROL_BYTES } from '../assembly/layout.js';
 import { TapeError } from './errors.js';
 import type { Files } from './files.js';
 import { GROWTH } from './flush/adaptive.js';
@@ -70,7 +71,8 @@ export async function beginSession(
   };
   // Before anything is made, so that options that don't fit change nothing.
   const provisional = memoryMap(schema, { ...mapSizes, symbolCapacity: options.maxSymbols });
-  checkWritable(files, before, options.segmentBytes + provisional.laneStride + provisional.symbolWindowBytes);
+  const { laneStride, symbolWindowBytes } = provisional;
+  checkWritable(files, before, options.segmentBytes + laneStride + symbolWindowBytes + CONTROL_BYTES);
 
   // The others once there is nothing more that may be refused.
   makeDirectory(files, before.journal);
@@ -164,7 +166,7 @@ async function beginLocked(
     symbolCapacity: Math.max(options.maxSymbols, symbols?.capacity ?? 0),
   });
   const { nextSequence } = catalog;
-  const journal = new Journal({ runtime, mapper, directory: found.journal, tapeId, epoch, schema, map });
+  const journal = new Journal({ runtime, mapper, directory: found.journal, tapeId, epoch, schema, redundancy, map });
   countDropped(journal.memory, { firstSequence: catalog.firstSequence, records: 0, ...removed });
   return {
     survey: found,

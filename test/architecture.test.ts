@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import * as layout from '../dist/assembly/layout.js';
 import { encodeBlockHeader } from '../dist/src/block/header.js';
 import { MAX_STEPS, parsePlan, type Step } from '../dist/src/block/plan.js';
+import { encodeCounters } from '../dist/src/journal/counters.js';
 import { laneSalt, NEVER, writeLaneHeader } from '../dist/src/journal/lane.js';
 import { encodeSymbolHeader } from '../dist/src/journal/symbols.js';
 import { decimal, defineSchema, timestamp } from '../dist/src/schema.js';
@@ -135,6 +136,47 @@ test('symbol table', () => {
   });
   const offsets = Object.fromEntries(table('symbols').map(({ name, offset }) => [name, offset]));
   expect(offsets).toMatchObject({ count: layout.SYMBOL_COUNT, entries: layout.SYMBOL_HEADER_BYTES });
+});
+
+test('counters', () => {
+  const bytes = encodeCounters(tapeId, schema, 7, 3, 1234n);
+  const zeros = ['sealedRecords', 'sealedBlocks', 'rawBytes', 'storedBytes', 'degradedBlocks', 'degradedRecords'];
+  const dropped = ['firstSequence', 'droppedRecords', 'droppedSegments', 'droppedBytes'];
+  check('counters', bytes, {
+    state: 0,
+    symbolLock: 0,
+    ...Object.fromEntries([...zeros, ...dropped].map((name) => [name, 0n])),
+    magic: 'TTCNTRS1',
+    version: 1,
+    epoch: 7,
+    tapeId: id,
+    startedNs: 1234n,
+    heartbeatNs: 1234n,
+    fingerprint: schema.fingerprint,
+    redundancy: 3,
+    fields: 0,
+  });
+  const from = (at: number) => at - layout.CONTROL;
+  const offsets = Object.fromEntries(table('counters').map(({ name, offset }) => [name, offset]));
+  expect(offsets).toMatchObject({
+    state: from(layout.CONTROL_STATE),
+    symbolLock: from(layout.CONTROL_SYMBOL_LOCK),
+    sealedRecords: from(layout.CONTROL_SEALED_RECORDS),
+    sealedBlocks: from(layout.CONTROL_SEALED_BLOCKS),
+    rawBytes: from(layout.CONTROL_RAW_BYTES),
+    storedBytes: from(layout.CONTROL_STORED_BYTES),
+    degradedBlocks: from(layout.CONTROL_DEGRADED_BLOCKS),
+    degradedRecords: from(layout.CONTROL_DEGRADED_RECORDS),
+    firstSequence: from(layout.CONTROL_FIRST_SEQUENCE),
+    droppedRecords: from(layout.CONTROL_DROPPED_RECORDS),
+    droppedSegments: from(layout.CONTROL_DROPPED_SEGMENTS),
+    droppedBytes: from(layout.CONTROL_DROPPED_BYTES),
+    fields: from(layout.CONTROL_FIELD_COUNT),
+    nodes: from(layout.CONTROL_STORAGE),
+    collectors: from(layout.CONTROL_COLLECTORS),
+  });
+  expect(layout.COLLECTOR_BUCKETS + 160 * 4).toBe(layout.COLLECTOR_BYTES);
+  expect(from(layout.CONTROL_COLLECTORS) + layout.MAX_COLLECTORS * layout.COLLECTOR_BYTES).toBe(layout.CONTROL_BYTES);
 });
 
 test('segment', () => {

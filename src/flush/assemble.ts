@@ -81,7 +81,7 @@ export function assembleFlusher(
     flushIntervalMs: setup.flushIntervalMs,
     nowMs,
   });
-  const buffered = setup.mapped ? null : new BufferedJournal(runtime.files, memory, map, setup.journal, epoch);
+  const buffered = setup.mapped ? null : new BufferedJournal(runtime, memory, map, setup.journal, epoch);
   const isAside = (storage: number) => stateOf(replicator.loads[storage], nowMs()) !== 'healthy';
   const retention =
     setup.retention === undefined

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { runtime } from 'ticktape/runtime';
 import { TapeError } from '../errors.js';
+import { beat } from '../journal/counters.js';
 import { failTape, stopLanes } from '../journal/stopping.js';
 import { type Assembly, assembleFlusher, drive, type FlusherSetup } from './assemble.js';
 import type { CompressionChoice, FlushReport } from './flusher.js';
@@ -40,7 +41,7 @@ const plain = (error: unknown): PlainError => {
 const post = (message: FlusherMessage) => parentPort!.postMessage(message);
 
 async function run(setup: FlusherSetup): Promise<void> {
-  const { map } = setup;
+  const { memory, map } = setup;
   const onTrouble = (error: TapeError) => post({ type: 'trouble', error: plain(error) });
   const assembly = assembleFlusher(runtime, await runtime.zstd(), setup, Math.random, onTrouble);
   const { flusher, replicator, buffered, retention } = assembly;
@@ -93,6 +94,7 @@ async function run(setup: FlusherSetup): Promise<void> {
     }
     const worked = await flusher.doWork();
     flusher.countStorage();
+    beat(memory, runtime.nowNs());
     postChoice();
     // A lane's line goes back and forth at every publish to one who reads it: come for batches, not for records.
     if (worked >= map.capacity / 4) pauseMs = 0;

@@ -1,5 +1,7 @@
 import path from 'node:path';
 import {
+  CONTROL,
+  CONTROL_BYTES,
   LANE_CAPACITY,
   LANE_HEAD,
   LANE_HEADER_BYTES,
@@ -11,8 +13,13 @@ import {
 } from '../../assembly/layout.js';
 import type { Files, OpenFile } from '../files.js';
 import { ioError } from '../io.js';
+import type { Runtime } from '../runtime.js';
+import { COUNTERS_FILE } from './counters.js';
 import { laneFile, SYMBOLS_FILE } from './journal.js';
 import type { MemoryMap } from './memory-map.js';
+
+/** How old what other processes see of the counters may be. */
+const COUNTERS_MS = 200;
 
 /**
  * Writes the lanes of a tape to their files where these can't be mapped: what was published since the last time, and the
@@ -26,14 +33,24 @@ export class BufferedJournal {
   readonly #view: DataView;
   readonly #words: BigInt64Array;
   readonly #files: Files;
+  readonly #nowMs: () => number;
   readonly #open = new Map<string, OpenFile>();
   /** By lane, as its file says. */
   readonly #persisted: bigint[];
   readonly #released: bigint[];
   #symbols: number;
+  #countedMs: number;
 
-  constructor(files: Files, memory: WebAssembly.Memory, map: MemoryMap, directory: string, epoch: number) {
+  constructor(
+    { files, nowMs }: Pick<Runtime, 'files' | 'nowMs'>,
+    memory: WebAssembly.Memory,
+    map: MemoryMap,
+    directory: string,
+    epoch: number,
+  ) {
     this.#files = files;
+    this.#nowMs = nowMs;
+    this.#countedMs = nowMs();
     this.#directory = directory;
     this.#epoch = epoch;
     this.#map = map;
@@ -58,6 +75,12 @@ export class BufferedJournal {
     // After the tails were read: every symbol that a record before them uses is in the table by now.
     this.#persistSymbols();
     for (const { lane, at, tail } of tails) this.#persistLane(lane, at, tail);
+    if (this.#nowMs() - this.#countedMs >= COUNTERS_MS) this.#persistCounters();
+  }
+
+  #persistCounters(): void {
+    this.#countedMs = this.#nowMs();
+    this.#write(path.join(this.#directory, COUNTERS_FILE), this.#bytes.slice(CONTROL, CONTROL + CONTROL_BYTES), 0);
   }
 
   #persistSymbols(): void {

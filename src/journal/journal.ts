@@ -1,5 +1,7 @@
 import path from 'node:path';
 import {
+  CONTROL,
+  CONTROL_BYTES,
   CONTROL_STATE,
   LANE_CAPACITY,
   LANE_FREE,
@@ -19,6 +21,7 @@ import { ioError, removeQuietly } from '../io.js';
 import { sharedMemory } from '../kernels.js';
 import type { FileMapping, Mapper, Runtime } from '../runtime.js';
 import { type Schema, writeFieldTable } from '../schema.js';
+import { COUNTERS_FILE, encodeCounters } from './counters.js';
 import { readLaneCounters, writeLaneHeader } from './lane.js';
 import type { MemoryMap } from './memory-map.js';
 import { checkSymbols, encodeSymbolHeader } from './symbols.js';
@@ -57,6 +60,7 @@ export interface JournalSetup {
   tapeId: Uint8Array;
   epoch: number;
   schema: Schema;
+  redundancy: number;
   map: MemoryMap;
 }
 
@@ -79,9 +83,19 @@ export class Journal {
     this.memory = sharedMemory(setup.map.totalBytes);
     this.#view = new DataView(this.memory.buffer);
     this.#words = new Int32Array(this.memory.buffer);
+    this.#openCounters();
     writeFieldTable(setup.schema, this.#view);
     this.#openSymbols();
     Atomics.store(this.#words, CONTROL_STATE >> 2, TAPE_OPEN);
+  }
+
+  #openCounters(): void {
+    const { directory, tapeId, schema, epoch, redundancy, mapper, runtime } = this.#setup;
+    const file = path.join(directory, COUNTERS_FILE);
+    const header = encodeCounters(tapeId, schema, epoch, redundancy, runtime.nowNs());
+    this.#makeFile(file, CONTROL_BYTES, header);
+    if (mapper === null) new Uint8Array(this.memory.buffer).set(header, CONTROL);
+    else this.#mappings.set(file, mapper.map(file, this.memory, CONTROL, CONTROL_BYTES, 0));
   }
 
   #openSymbols(): void {
@@ -165,15 +179,24 @@ export class Journal {
    * stays mapped until its memory is collected: the producer may be between publishing a record and finding that the tape closed.
    */
   close(empty: boolean): void {
+    const { runtime, directory } = this.#setup;
+    const counters = path.join(directory, COUNTERS_FILE);
     for (const [file, mapping] of this.#mappings) {
       const lane = this.#laneFiles.indexOf(file);
+      if (file === counters) {
+        // They stay what they are for who still looks at them: `stats()`, and producers, whose lanes have been stopped by now.
+        const window = new Uint8Array(this.memory.buffer, CONTROL, CONTROL_BYTES);
+        const kept = window.slice();
+        mapping.unmap();
+        window.set(kept);
+        continue;
+      }
       if (lane < 0 || readLaneCounters(this.#view, this.laneAt(lane)).state === LANE_LEFT) mapping.unmap();
     }
     this.#mappings.clear();
     if (!empty) return;
-    const { runtime, directory } = this.#setup;
     // One that stays, or comes back after a power cut, is found empty at the next open.
-    for (const file of this.#laneFiles) removeQuietly(runtime.files, file);
+    for (const file of [...this.#laneFiles, counters]) removeQuietly(runtime.files, file);
     try {
       runtime.files.syncDirectory(directory);
     } catch (error) {

@@ -86,8 +86,8 @@ export class TapeBlocks<F extends Fields> {
     this.#decoder = new BlockDecoder(schema, zstd, windows);
   }
 
-  /** All blocks there are now, none missing between them. @throws TapeError `BLOCK_MISSING` */
-  #blocks(): readonly CatalogBlock[] {
+  /** All blocks there are now, by sequence, none missing between them. @throws TapeError `BLOCK_MISSING` */
+  list(): readonly CatalogBlock[] {
     this.#catalog.refresh(this.#tapeId);
     // Twice: a repair may have moved a block to a storage node that had been read from one that was not yet. And a later block may
     // have been found on one storage node after an earlier one had been written to another that was read before.
@@ -118,36 +118,11 @@ export class TapeBlocks<F extends Fields> {
     mend: Mend | null = null,
   ): AsyncGenerator<Batch<F, Name>> {
     const fields = this.#fields(options.columns);
-    const { table } = this.#schema;
-    const time = table[0];
-    const symbolField = table.find(({ kind }) => kind === 'symbol');
-    if (options.symbols !== undefined && symbolField === undefined) {
+    if (options.symbols !== undefined && !this.#schema.fields.some(({ kind }) => kind === 'symbol')) {
       throw new TapeError('BAD_OPTION', `option symbols: schema ${this.#schema.name} has no symbol field`);
     }
-    for (const block of planBlocks(this.#blocks(), options)) {
-      const read = this.#read(block, (header) => {
-        let symbols: { ids: Uint32Array; present: Uint8Array | null; wanted: Set<number> } | null = null;
-        if (options.symbols !== undefined) {
-          const names = new Set(options.symbols);
-          const wanted = new Set(header.symbols.filter(({ name }) => names.has(name)).map(({ id }) => id));
-          if (wanted.size === 0) return null;
-          const column = this.#decoder.column(header, symbolField!);
-          symbols = { ids: (column as { values: Uint32Array }).values, present: column.present, wanted };
-        }
-        const { from, to } = options;
-        const whole = (from === undefined || header.leastNs >= from) && (to === undefined || header.greatestNs < to);
-        const times = whole ? null : (this.#decoder.column(header, time) as { values: BigInt64Array }).values;
-        const rows = selectRows(header.count, times, options, symbols);
-        if (rows?.length === 0) return null;
-        this.#decoder.prepare(header, fields);
-        const columns = Object.fromEntries(
-          fields.map((field) => [
-            field.name,
-            columnOf(field, this.#decoder.column(header, field), header.symbols, rows),
-          ]),
-        ) as ColumnsOf<F, Name>;
-        return new Batch<F, Name>(rows?.length ?? header.count, columns, header.sequence, rows);
-      });
+    for (const block of planBlocks(this.list(), options)) {
+      const read = this.#read(block, (header) => this.#select(header, fields, options));
       if (read === null) continue;
       const { result: batch, damaged } = read;
       try {
@@ -156,6 +131,47 @@ export class TapeBlocks<F extends Fields> {
         if (damaged) await mend?.(block);
       }
     }
+  }
+
+  /**
+   * One block: its header, and all of its records with all columns; null where retention dropped it meanwhile.
+   * @throws TapeError `BLOCK_DAMAGED`
+   */
+  readBlock(block: CatalogBlock): { header: BlockHeader; batch: Batch<F> } | null {
+    const fields = this.#fields(undefined);
+    const read = this.#read(block, (header) => ({ header, batch: this.#select(header, fields, {})! }));
+    return read === null ? null : read.result;
+  }
+
+  /** The header alone, for what it says of lanes and symbols. @throws TapeError `BLOCK_DAMAGED` */
+  readHeader(block: CatalogBlock): BlockHeader | null {
+    return this.#read(block, (header) => header)?.result ?? null;
+  }
+
+  /** What is wanted of a block that is open in the decoder; null where that is nothing. */
+  #select<Name extends F[number]['name']>(
+    header: BlockHeader,
+    fields: PlacedField[],
+    { from, to, symbols: names }: ScanOptions<Name>,
+  ): Batch<F, Name> | null {
+    const { table } = this.#schema;
+    let symbols: { ids: Uint32Array; present: Uint8Array | null; wanted: Set<number> } | null = null;
+    if (names !== undefined) {
+      const asked = new Set(names);
+      const wanted = new Set(header.symbols.filter(({ name }) => asked.has(name)).map(({ id }) => id));
+      if (wanted.size === 0) return null;
+      const column = this.#decoder.column(header, table.find(({ kind }) => kind === 'symbol')!);
+      symbols = { ids: (column as { values: Uint32Array }).values, present: column.present, wanted };
+    }
+    const whole = (from === undefined || header.leastNs >= from) && (to === undefined || header.greatestNs < to);
+    const times = whole ? null : (this.#decoder.column(header, table[0]) as { values: BigInt64Array }).values;
+    const rows = selectRows(header.count, times, { from, to }, symbols);
+    if (rows?.length === 0) return null;
+    this.#decoder.prepare(header, fields);
+    const columns = Object.fromEntries(
+      fields.map((field) => [field.name, columnOf(field, this.#decoder.column(header, field), header.symbols, rows)]),
+    ) as ColumnsOf<F, Name>;
+    return new Batch<F, Name>(rows?.length ?? header.count, columns, header.sequence, rows);
   }
 
   #fields(columns: readonly string[] | undefined): PlacedField[] {
