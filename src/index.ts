@@ -16,6 +16,7 @@ export type {
   TextColumn,
 } from './read/batch.js';
 export type { Damage } from './read/reader.js';
+export type { Replay, ReplayedRecord, ReplayOptions } from './read/replay.js';
 export type { ScanOptions } from './read/scan.js';
 export type { RecordOptions } from './read/selection.js';
 export type { TapeReader } from './read/tape-reader.js';

@@ -9,6 +9,7 @@ import { failTape, stopLanes } from './journal/stopping.js';
 import type { ResolvedOptions } from './options.js';
 import type { Batch } from './read/batch.js';
 import type { TapeBlocks } from './read/reader.js';
+import { Replay, type ReplayOptions } from './read/replay.js';
 import type { ScanOptions, WithoutGaps } from './read/scan.js';
 import type { Fields, Schema, ValuesOf } from './schema.js';
 import type { CatalogBlock } from './segment/catalog.js';
@@ -91,6 +92,18 @@ export class Tape<F extends Fields> {
   ): AsyncGenerator<Batch<F, Name> | Gap>;
   scan<Name extends F[number]['name']>(options: ScanOptions<Name> = {}): AsyncGenerator<Batch<F, Name> | Gap> {
     return this.#parts.blocks.scan(options, options.repair ? (block) => this.#mend(block) : null);
+  }
+
+  /**
+   * Sealed records by time, at the pace of their timestamps: `for await (const batch of tape.replay({ speed: 10 }))`, or record by record
+   * with `.records()`; with `gaps`, the gaps of the tape between them. @throws TapeError `BAD_OPTION`
+   */
+  replay<Name extends F[number]['name'] = F[number]['name']>(
+    options?: WithoutGaps<ReplayOptions<Name>>,
+  ): Replay<F, Name>;
+  replay<Name extends F[number]['name'] = F[number]['name']>(options: ReplayOptions<Name>): Replay<F, Name, Gap>;
+  replay<Name extends F[number]['name']>(options: ReplayOptions<Name> = {}): Replay<F, Name, Gap> {
+    return new Replay(this.#parts.blocks, options, runtime);
   }
 
   async #mend(block: CatalogBlock): Promise<void> {

@@ -5,6 +5,7 @@ import type { ScrubbedTape } from '../storage/scrub/survey-copies.js';
 import { type Verdict, type VerifyOptions, verifyTape } from '../storage/scrub/verify.js';
 import type { Batch } from './batch.js';
 import type { Damage, TapeBlocks } from './reader.js';
+import { Replay, type ReplayOptions } from './replay.js';
 import type { ScanOptions, WithoutGaps } from './scan.js';
 
 /** A tape opened for reading, in any process, also while another writes it. */
@@ -34,6 +35,18 @@ export class TapeReader<F extends Fields> {
       throw new TapeError('READ_ONLY', 'option repair: this tape is only read: open it for writing, or use repairTape');
     }
     return this.#blocks.scan(options);
+  }
+
+  /**
+   * Sealed records by time, at the pace of their timestamps: `for await (const batch of reader.replay({ speed: 10 }))`, or record by
+   * record with `.records()`; with `gaps`, the gaps of the tape between them. @throws TapeError `BAD_OPTION`
+   */
+  replay<Name extends F[number]['name'] = F[number]['name']>(
+    options?: WithoutGaps<ReplayOptions<Name>>,
+  ): Replay<F, Name>;
+  replay<Name extends F[number]['name'] = F[number]['name']>(options: ReplayOptions<Name>): Replay<F, Name, Gap>;
+  replay<Name extends F[number]['name']>(options: ReplayOptions<Name> = {}): Replay<F, Name, Gap> {
+    return new Replay(this.#blocks, options, this.#scrubbed.runtime);
   }
 
   /** What the tape was not told while it was recorded, by when it began. */
