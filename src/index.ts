@@ -6,6 +6,7 @@ export type { Appender, AppenderHandle } from './journal/appender.js';
 export type { RecoveryReport } from './journal/recovery.js';
 export { openAppender, openTape, type ReadOptions, readSchema } from './open.js';
 export type { Compression, Durability, OnFull, RetentionOptions, TapeOptions } from './options.js';
+export type { Bar, BarOptions } from './read/bars.js';
 export type {
   Batch,
   BytesColumn,

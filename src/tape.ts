@@ -7,6 +7,7 @@ import type { Gap } from './gaps.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { failTape, stopLanes } from './journal/stopping.js';
 import type { ResolvedOptions } from './options.js';
+import { type Bar, type BarOptions, bars } from './read/bars.js';
 import type { Batch } from './read/batch.js';
 import type { TapeBlocks } from './read/reader.js';
 import { Replay, type ReplayOptions } from './read/replay.js';
@@ -104,6 +105,15 @@ export class Tape<F extends Fields> {
   replay<Name extends F[number]['name'] = F[number]['name']>(options: ReplayOptions<Name>): Replay<F, Name, Gap>;
   replay<Name extends F[number]['name']>(options: ReplayOptions<Name> = {}): Replay<F, Name, Gap> {
     return new Replay(this.#parts.blocks, options, runtime);
+  }
+
+  /**
+   * Sealed records as bars of each symbol: open, high, low, close, volume and more of every interval in which it has records, by time:
+   * `for await (const { ts, symbol, close } of tape.bars({ interval: '1m' }))`.
+   * @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED`
+   */
+  bars(options: BarOptions): AsyncGenerator<Bar> {
+    return bars(this.#parts.blocks, options, runtime);
   }
 
   async #mend(block: CatalogBlock): Promise<void> {

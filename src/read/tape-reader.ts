@@ -3,6 +3,7 @@ import type { Gap } from '../gaps.js';
 import type { Fields, Schema } from '../schema.js';
 import type { ScrubbedTape } from '../storage/scrub/survey-copies.js';
 import { type Verdict, type VerifyOptions, verifyTape } from '../storage/scrub/verify.js';
+import { type Bar, type BarOptions, bars } from './bars.js';
 import type { Batch } from './batch.js';
 import type { Damage, TapeBlocks } from './reader.js';
 import { Replay, type ReplayOptions } from './replay.js';
@@ -47,6 +48,15 @@ export class TapeReader<F extends Fields> {
   replay<Name extends F[number]['name'] = F[number]['name']>(options: ReplayOptions<Name>): Replay<F, Name, Gap>;
   replay<Name extends F[number]['name']>(options: ReplayOptions<Name> = {}): Replay<F, Name, Gap> {
     return new Replay(this.#blocks, options, this.#scrubbed.runtime);
+  }
+
+  /**
+   * Sealed records as bars of each symbol: open, high, low, close, volume and more of every interval in which it has records, by time:
+   * `for await (const { ts, symbol, close } of reader.bars({ interval: '1m' }))`.
+   * @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED`
+   */
+  bars(options: BarOptions): AsyncGenerator<Bar> {
+    return bars(this.#blocks, options, this.#scrubbed.runtime);
   }
 
   /** What the tape was not told while it was recorded, by when it began. */
