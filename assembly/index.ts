@@ -1,3 +1,4 @@
+export { bars } from './bars';
 export { xxh64 } from './checksum';
 export { pack, packedSize, unpack } from './codec/bitpack';
 export { keepChanges, keepWhere, maskCount, spread } from './codec/changes';

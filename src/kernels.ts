@@ -46,6 +46,20 @@ export interface Kernels {
     out: number,
     outEnd: number,
   ): number;
+  bars(
+    slots: number,
+    times: number,
+    prices: number,
+    sizes: number,
+    from: number,
+    count: number,
+    lastNs: bigint,
+    accumulators: number,
+    slotCount: number,
+    touched: number,
+    priceMultiplier: number,
+    sizeMultiplier: number,
+  ): number;
   widen(source: number, kind: number, count: number, out: number): void;
   narrow(source: number, kind: number, count: number, out: number): number;
   rangeOf(values: number, kind: number, count: number, out: number): void;
