@@ -19,7 +19,9 @@ export type {
   SymbolColumn,
   TextColumn,
 } from './read/batch.js';
-export type { Damage, ScanOptions } from './read/reader.js';
+export type { Damage } from './read/reader.js';
+export type { ScanOptions } from './read/scan.js';
+export type { RecordOptions } from './read/selection.js';
 export type { TapeReader } from './read/tape-reader.js';
 export { repairTape } from './repair.js';
 export type { Field, FieldKind, Fields, IsOptional, RecordOf, Schema, ValueOf, ValuesOf } from './schema.js';
