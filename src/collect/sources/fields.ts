@@ -69,10 +69,14 @@ export class FieldRows {
     this.#columns = names.map((name) => this.#fields.findIndex((field) => field.name === name.trim()));
     for (const [index, { name, kind, optional }] of this.#fields.entries()) {
       if (optional || kind === 'timestamp' || this.#columns.includes(index)) continue;
-      throw new TapeError('BAD_OPTION', `${path}: no column ${name}: its first line must name the fields of the schema`, {
-        path,
-        field: name,
-      });
+      throw new TapeError(
+        'BAD_OPTION',
+        `${path}: no column ${name}: its first line must name the fields of the schema`,
+        {
+          path,
+          field: name,
+        },
+      );
     }
   }
 
@@ -91,7 +95,7 @@ export class FieldRows {
 
   /** Reads the field's value from its text. */
   #take(field: number, text: string): string | null {
-    const value = valueOf(this.#fields[field], text);
+    const value = parseValue(this.#fields[field], text);
     this.#values[field] = value;
     if (value !== undefined) return null;
     const { name } = this.#fields[field];
@@ -115,7 +119,7 @@ export class FieldRows {
 }
 
 /** What `appendScaled` takes for the field; undefined where the text is no such value. Ranges are for it to check. */
-function valueOf({ kind, scale }: Field, text: string): unknown {
+function parseValue({ kind, scale }: Field, text: string): unknown {
   switch (kind) {
     case 'timestamp':
       // Not times before now: a row says when it was.

@@ -89,7 +89,10 @@ export class LineSplitter {
 
   #line(bytes: Uint8Array, length: number): string | BadLine {
     if (length > this.#mostBytes) {
-      return { reason: `${length} bytes in one line: ${this.#mostBytes} at most`, bytes: bytes.subarray(0, KEPT_BYTES) };
+      return {
+        reason: `${length} bytes in one line: ${this.#mostBytes} at most`,
+        bytes: bytes.subarray(0, KEPT_BYTES),
+      };
     }
     const end = bytes.at(-1) === RETURN ? bytes.length - 1 : bytes.length;
     try {

@@ -50,6 +50,8 @@ interface SocketEvent {
 const OPEN = 1;
 /** How long a connection that was closed may take to say goodbye. */
 const CLOSE_MS = 500;
+/** How finely silence is timed. */
+const TICKS = 4;
 
 /**
  * Listens until the signal is aborted; connects again where the connection is lost, which is a gap each time.
@@ -110,16 +112,17 @@ function connection(
       return resolve(`can't connect: ${(error as Error).message}`);
     }
     socket.binaryType = 'arraybuffer';
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    let ticker: ReturnType<typeof setInterval> | undefined;
     let pinger: ReturnType<typeof setInterval> | undefined;
     let isOver = false;
-    let isSilent = false;
+    let silentTicks = 0;
     let trouble: string | null = null;
 
     const over = (settle: () => void) => {
       if (isOver) return;
       isOver = true;
       clearTimeout(timer);
+      clearInterval(ticker);
       clearInterval(pinger);
       signal.removeEventListener('abort', onAbort);
       drop(socket);
@@ -129,34 +132,25 @@ function connection(
     const onAbort = () => lost('stopped');
     signal.addEventListener('abort', onAbort);
 
-    const watch = () => {
-      isSilent = false;
+    // A thread that was busy for long finds one of them due, not all: it is not the other side that was silent.
+    const onTick = () => {
+      if (++silentTicks > TICKS) lost(`nothing came for ${idleTimeoutMs} ms`);
     };
-    const onSilence = () => {
-      // This thread may have been busy for so long: what came meanwhile is read first.
-      if (isSilent) return lost(`nothing came for ${idleTimeoutMs} ms`);
-      isSilent = true;
-      timer = setTimeout(onSilence, Math.min(idleTimeoutMs, 1000));
-    };
-    /** The timer runs on through messages, so that none of them has to set it. */
-    const onTimer = () => {
-      if (isSilent) return onSilence();
-      isSilent = true;
-      timer = setTimeout(onTimer, idleTimeoutMs);
-    };
-    timer = setTimeout(() => lost(`no connection within ${connectTimeoutMs} ms`), connectTimeoutMs);
+    const timer = setTimeout(() => lost(`no connection within ${connectTimeoutMs} ms`), connectTimeoutMs);
 
     socket.addEventListener('open', () => {
       if (isOver) return;
       clearTimeout(timer);
-      onTimer();
+      ticker = setInterval(onTick, idleTimeoutMs / TICKS);
       try {
         for (const message of subscribe) socket.send(message);
       } catch (error) {
         return lost(`can't subscribe: ${(error as Error).message}`);
       }
       if (typeof socket.ping !== 'function') return;
-      socket.on?.('pong', watch);
+      socket.on?.('pong', () => {
+        silentTicks = 0;
+      });
       pinger = setInterval(() => {
         try {
           if (socket.readyState === OPEN) socket.ping?.();
@@ -167,7 +161,7 @@ function connection(
     });
     socket.addEventListener('message', ({ data }) => {
       if (isOver) return;
-      watch();
+      silentTicks = 0;
       try {
         missed.message(typeof data === 'string' ? data : bytesOf(data));
       } catch (error) {
@@ -186,7 +180,11 @@ function connection(
 }
 
 const bytesOf = (data: unknown): Uint8Array =>
-  data instanceof ArrayBuffer ? new Uint8Array(data) : ArrayBuffer.isView(data) ? (data as Uint8Array) : Buffer.from(String(data));
+  data instanceof ArrayBuffer
+    ? new Uint8Array(data)
+    : ArrayBuffer.isView(data)
+      ? (data as Uint8Array)
+      : Buffer.from(String(data));
 
 /** Ends the connection, also where the other side never answers. */
 function drop(socket: Socket): void {
