@@ -1,4 +1,9 @@
 export type { ColumnChoice } from './block/encoder.js';
+export { type Collection, type CollectOptions, feedSource } from './collect/collect.js';
+export type { CollectorEvent } from './collect/collector.js';
+export type { CollectorState, CollectorStats } from './collect/collector-counters.js';
+export type { CollectorContext, CollectorSource } from './collect/context.js';
+export type { FeedOptions } from './collect/feed-source.js';
 export { TapeError, type TapeErrorCode, type TapeErrorDetails } from './errors.js';
 export type { CompressionChoice, FlushReport } from './flush/flusher.js';
 export { Gap } from './gaps.js';
@@ -48,4 +53,4 @@ export type { Degraded } from './storage/replicator.js';
 export type { RepairCounts, RepairProgress, Trouble } from './storage/scrub/repair.js';
 export type { RepairOptions, RepairResult } from './storage/scrub/repair-tape.js';
 export type { Verdict, VerifyOptions } from './storage/scrub/verify.js';
-export type { Tape } from './tape.js';
+export type { GapOptions, OpenGap, Tape } from './tape.js';

@@ -1,9 +1,10 @@
 import { runtime } from 'ticktape/runtime';
 import { CONTROL_STATE, TAPE_CLOSING } from '../assembly/layout.js';
+import { Collecting, type Collection, type CollectOptions } from './collect/collect.js';
 import { TapeError } from './errors.js';
 import type { FlushReport } from './flush/flusher.js';
 import type { RemoteFlusher } from './flush/remote.js';
-import type { Gap } from './gaps.js';
+import { Gap } from './gaps.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { failTape, stopLanes } from './journal/stopping.js';
 import type { ResolvedOptions } from './options.js';
@@ -30,6 +31,7 @@ export class Tape<F extends Fields> {
   readonly appendScaled: (...values: ValuesOf<F>) => number;
   readonly #parts: TapeParts<F>;
   readonly #appender: Appender<F>;
+  readonly #collecting: Collecting;
   #closing: Promise<void> | null = null;
   #trouble: Error | null = null;
 
@@ -40,6 +42,15 @@ export class Tape<F extends Fields> {
     this.#appender = new Appender(schema, this.appenderHandle(), () => runtime.nowNs());
     this.append = this.#appender.append;
     this.appendScaled = this.#appender.appendScaled;
+    const { gaps, journal } = parts.session;
+    this.#collecting = new Collecting({
+      runtime,
+      schema,
+      memory: journal.memory,
+      gaps,
+      takeLane: () => this.appenderHandle(),
+      onWarning: parts.options.onWarning,
+    });
     parts.onTrouble((error) => {
       this.#trouble = error;
     });
@@ -169,6 +180,32 @@ export class Tape<F extends Fields> {
     });
   }
 
+  /**
+   * Runs a source, the default export of the module at `source` (a path or a URL), in threads of their own, each with a lane. Resolves when all
+   * of them run.
+   * @throws TapeError `BAD_SOURCE`, `BAD_OPTION`, `NO_LANE`, `DISK_FULL`, `IO`, `CLOSED`
+   */
+  async collect(source: URL | string, options: CollectOptions = {}): Promise<Collection> {
+    this.#checkOpen();
+    return this.#collecting.collect(source, options);
+  }
+
+  /** What the tape was not told, by when that began: all sessions'. */
+  gaps(): Gap[] {
+    return this.#parts.session.gaps.list();
+  }
+
+  /**
+   * Tells readers that something was missed from `fromNs` (now) on, up to `toNs` or until `end` is called. It is on every storage node
+   * then, or a warning says on which not. `reason`: some 160 bytes of it are kept.
+   */
+  gap({ collector = null, name = '', reason, fromNs = this.now(), toNs = null }: GapOptions): OpenGap {
+    this.#checkOpen();
+    const { gaps } = this.#parts.session;
+    const id = gaps.add(new Gap({ collector, name, fromNs, toNs, reason }));
+    return { end: (atNs = this.now()) => gaps.end(id, atNs) };
+  }
+
   stats(): TapeStats {
     const { session, options, blocks, flusher } = this.#parts;
     const { journal, survey, recovery } = session;
@@ -199,6 +236,7 @@ export class Tape<F extends Fields> {
     this.#appender.close();
     const { session, flusher, blocks } = this.#parts;
     const { journal } = session;
+    if (this.#collecting.isActive) await this.#collecting.stop();
     const words = new Int32Array(journal.memory.buffer);
     Atomics.store(words, CONTROL_STATE >> 2, TAPE_CLOSING);
     let empty = false;
@@ -220,6 +258,23 @@ export class Tape<F extends Fields> {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** A gap that a program tells of. */
+export interface GapOptions {
+  reason: string;
+  /** Which collector missed something, and its name. Default: all of them. */
+  collector?: number | null;
+  name?: string;
+  /** Wall clock in ns. Default: now. */
+  fromNs?: bigint;
+  /** Default: it lasts until `end` is called. */
+  toNs?: bigint | null;
+}
+
+export interface OpenGap {
+  /** That it ended now, or at `atNs`. A gap ends once. */
+  end(atNs?: bigint): void;
 }
 
 /** What `openTape` puts together. */
