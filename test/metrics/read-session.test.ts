@@ -34,7 +34,8 @@ function append(tape: Tape<typeof schema.fields>, records: number): void {
 
 /** What both sides tell, but for the heartbeat, which goes on. */
 const figures = ({ lanes, storageNodes, ...rest }: SessionFigures) => ({
-  lanes,
+  // A buffered journal's file has `drained` as it was when records last came or went.
+  lanes: lanes.map(({ drained, ...lane }) => lane),
   storageNodes: storageNodes.map(({ inFlightBytes, ...node }) => node),
   ...Object.fromEntries(
     [
