@@ -2,9 +2,10 @@ import { runtime } from 'ticktape/runtime';
 import { CONTROL_STATE, TAPE_CLOSING } from '../assembly/layout.js';
 import { TapeError } from './errors.js';
 import type { FlushReport } from './flush/flusher.js';
-import type { RemoteFlusher } from './flush/remote.js';
+import type { TapeFlusher } from './flush/local.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { failTape, stopLanes } from './journal/stopping.js';
+import { thisThread } from './journal/this-thread.js';
 import type { ResolvedOptions } from './options.js';
 import type { Batch } from './read/batch.js';
 import type { ScanOptions, TapeBlocks } from './read/reader.js';
@@ -64,6 +65,7 @@ export class Tape<F extends Fields> {
       at: journal.laneAt(lane),
       symbolCapacity: journal.map.symbolCapacity,
       onFull: options.onFull,
+      ...(options.flusher === 'inline' && { flusherThread: thisThread }),
     };
   }
 
@@ -194,7 +196,7 @@ export class Tape<F extends Fields> {
 export interface TapeParts<F extends Fields> {
   options: ResolvedOptions;
   session: Session;
-  flusher: RemoteFlusher;
+  flusher: TapeFlusher;
   blocks: TapeBlocks<F>;
   onTrouble(listener: (error: Error) => void): void;
 }
