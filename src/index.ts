@@ -4,7 +4,7 @@ export type { CompressionChoice, FlushReport } from './flush/flusher.js';
 export type { Appender, AppenderHandle } from './journal/appender.js';
 export type { RecoveryReport } from './journal/recovery.js';
 export { openAppender, openTape, type ReadOptions, readSchema } from './open.js';
-export type { Compression, Durability, OnFull, RetentionOptions, TapeOptions } from './options.js';
+export type { Compression, Durability, FlusherPlace, OnFull, RetentionOptions, TapeOptions } from './options.js';
 export type {
   Batch,
   BytesColumn,
