@@ -1,5 +1,6 @@
 // Reads a lane that another process may be writing at the same time. Nothing is written to the lane, whose window may be mapped
-// read-only: so counters are loaded plainly, between fences, as engines may make an atomic load of an exchange, which is a store.
+// read-only. So counters are loaded plainly: engines may make an exchange of an atomic load, which is a store. What keeps them in order is an
+// exchange in the reader's own memory (this compiler's `atomic.fence` does not pass its validator).
 //
 // A record's space is given to another record once `head` is past it. So what was copied is believed by its checksum alone, which is
 // bound to the position, and no length is followed further than the ring and the limit reach.
@@ -9,6 +10,7 @@ import {
   FOLLOW_BYTES,
   FOLLOW_CAPACITY,
   FOLLOW_COPY,
+  FOLLOW_FENCE,
   FOLLOW_HEAD,
   FOLLOW_LANE,
   FOLLOW_LIMIT,
@@ -30,6 +32,12 @@ import {
 } from './layout';
 import { copyRecord } from './record';
 
+// @ts-ignore: decorator
+@inline
+function fence(cursors: usize): void {
+  atomic.add<u32>(cursors, 1, FOLLOW_FENCE);
+}
+
 /**
  * Finds out up to where each of `count` lanes may be read: the cursors' limits. Answers how many have something new; LAPPED where
  * one's `head` is past its cursor.
@@ -46,10 +54,10 @@ export function lookAtLanes(cursors: usize, count: u32, isOver: u32): i32 {
   for (let cursor = cursors; cursor < end; cursor += FOLLOW_BYTES) {
     store<u64>(cursor, load<u64>(<usize>load<u32>(cursor, FOLLOW_LANE), LANE_TAIL), FOLLOW_LIMIT);
   }
-  atomic.fence();
+  fence(cursors);
   const state = load<i32>(CONTROL_STATE);
   const isStopping = isOver == 0 && (state == TAPE_CLOSING || state == TAPE_FAILED);
-  atomic.fence();
+  fence(cursors);
   let fresh = 0;
   let lapped = false;
   for (let cursor = cursors; cursor < end; cursor += FOLLOW_BYTES) {

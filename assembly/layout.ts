@@ -203,6 +203,8 @@ export const FOLLOW_RECORD_BYTES = 36;
 /** u32 pointers: to the lane's window, and to a ring of the same size where records are copied to. */
 export const FOLLOW_LANE = 40;
 export const FOLLOW_COPY = 44;
+/** u32 of the first cursor: changed for the order that it brings. */
+export const FOLLOW_FENCE = 48;
 export const FOLLOW_BYTES = 64;
 /** What `lookAtLanes` answers where a lane's `head` has passed its cursor. */
 export const LAPPED = -1;
