@@ -15,6 +15,7 @@ import {
   FOLLOW_LANE,
   FOLLOW_LIMIT,
   FOLLOW_POSITION,
+  FOLLOW_RECALLED,
   FOLLOW_RECORD_BYTES,
   FOLLOW_SALT,
   LANE_HEAD,
@@ -78,7 +79,7 @@ export function lookAtLanes(cursors: usize, count: u32, isOver: u32): i32 {
 
 /**
  * Copies records from `ring` to the cursor's own, each to the same place, from `position` up to `limit`; `index` takes a u32 pointer to each
- * copy. Moves the cursor (where `moves`, a constant). Answers how many there were; DAMAGED where there is none at `position`, though it is
+ * copy. Moves the cursor (where `moves`, a constant), or says how far it came. Answers how many there were; DAMAGED where there is none at `position`, though it is
  * not at the limit.
  */
 // @ts-ignore: decorator
@@ -122,6 +123,7 @@ function walk(cursor: usize, ring: usize, from: u64, limit: u64, index: usize, m
     offset = size == rest ? 0 : offset + size;
   }
   if (moves) store<u64>(cursor, position, FOLLOW_POSITION);
+  else store<u64>(cursor, position, FOLLOW_RECALLED);
   return rows == 0 && position < limit && position == from ? DAMAGED : <i32>rows;
 }
 

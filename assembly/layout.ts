@@ -205,6 +205,8 @@ export const FOLLOW_LANE = 40;
 export const FOLLOW_COPY = 44;
 /** u32 of the first cursor: changed for the order that it brings. */
 export const FOLLOW_FENCE = 48;
+/** u64: up to where the last `recall` came. */
+export const FOLLOW_RECALLED = 56;
 export const FOLLOW_BYTES = 64;
 /** What `lookAtLanes` answers where a lane's `head` has passed its cursor. */
 export const LAPPED = -1;
