@@ -18,6 +18,9 @@ export type {
 export type { Damage } from './read/reader.js';
 export type { ScanOptions } from './read/scan.js';
 export type { RecordOptions } from './read/selection.js';
+export type { Follower } from './read/tail/follower.js';
+export type { LaneName, LiveBatch } from './read/tail/live-batch.js';
+export type { FollowOptions, Tail, TailOptions, TailStart } from './read/tail/tail.js';
 export type { TapeReader } from './read/tape-reader.js';
 export { repairTape } from './repair.js';
 export type { Field, FieldKind, Fields, IsOptional, RecordOf, Schema, ValueOf, ValuesOf } from './schema.js';

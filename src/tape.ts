@@ -10,6 +10,9 @@ import type { ResolvedOptions } from './options.js';
 import type { Batch } from './read/batch.js';
 import type { TapeBlocks } from './read/reader.js';
 import type { ScanOptions, WithoutGaps } from './read/scan.js';
+import type { Follower, TailSource } from './read/tail/follower.js';
+import { type FollowOptions, hostOf, makeFollower, Tail, type TailOptions } from './read/tail/tail.js';
+import { makeTailSource } from './read/tail/tail-source.js';
 import type { Fields, Schema, ValuesOf } from './schema.js';
 import type { CatalogBlock } from './segment/catalog.js';
 import type { Session } from './session.js';
@@ -28,6 +31,7 @@ export class Tape<F extends Fields> {
   readonly #appender: Appender<F>;
   #closing: Promise<void> | null = null;
   #trouble: Error | null = null;
+  #isClosed = false;
 
   /** Use `openTape`. */
   constructor(schema: Schema<F>, parts: TapeParts<F>) {
@@ -91,6 +95,35 @@ export class Tape<F extends Fields> {
   ): AsyncGenerator<Batch<F, Name> | Gap>;
   scan<Name extends F[number]['name']>(options: ScanOptions<Name> = {}): AsyncGenerator<Batch<F, Name> | Gap> {
     return this.#parts.blocks.scan(options, options.repair ? (block) => this.#mend(block) : null);
+  }
+
+  /**
+   * Records as they come, of all threads, sealed or not: an async iterable of batches, or with `records()` of records. It begins now,
+   * whenever it is iterated, and ends once the tape is closed.
+   * @throws TapeError `BAD_OPTION`, `CLOSED`
+   */
+  tail<Name extends F[number]['name'] = F[number]['name']>(
+    options?: WithoutGaps<TailOptions<Name>>,
+  ): Tail<F, Name, Batch<F, Name>>;
+  tail<Name extends F[number]['name'] = F[number]['name']>(
+    options: TailOptions<Name>,
+  ): Tail<F, Name, Batch<F, Name> | Gap>;
+  tail<Name extends F[number]['name']>(options: TailOptions<Name> = {}): Tail<F, Name, Batch<F, Name> | Gap> {
+    this.#checkOpen();
+    return new Tail(this.#tailSource(), options, { ...hostOf(runtime), isClosed: () => this.#isClosed });
+  }
+
+  /** The same to be polled: nothing is allocated, and a live batch holds until the next poll. @throws TapeError as `tail` */
+  follow(options: FollowOptions = {}): Follower<F> {
+    this.#checkOpen();
+    return makeFollower(this.#tailSource(), options);
+  }
+
+  #tailSource(): TailSource<F> {
+    const { session, options } = this.#parts;
+    const { tapeId, zstd, catalog, survey } = session;
+    const { read } = options;
+    return makeTailSource(runtime, { schema: this.schema, tapeId, journal: survey.journal, zstd, read, catalog });
   }
 
   async #mend(block: CatalogBlock): Promise<void> {
@@ -188,6 +221,7 @@ export class Tape<F extends Fields> {
         failTape(journal.memory, journal.map);
         session.abandon();
       }
+      this.#isClosed = true;
     }
   }
 

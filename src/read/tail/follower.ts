@@ -8,8 +8,8 @@ import { selectRows } from '../plan.js';
 import type { TapeBlocks } from '../reader.js';
 import { type Where, whereRows } from '../where.js';
 import type { LaneName } from './live-batch.js';
-import { type JournalPlace, LiveSession } from './live-session.js';
 import type { RowFilter } from './live-rows.js';
+import { type JournalPlace, type Lane, LiveSession } from './live-session.js';
 import { rowKeys } from './row-keys.js';
 
 /** How often it is looked whether there are new lanes, or another session. */
@@ -57,7 +57,7 @@ export class Follower<F extends Fields> {
   /** The lane that is read next in this round. */
   #turn = 0;
   /** A lane of which what comes next can't be read: blocks may have it. */
-  #stuck: LaneName | null = null;
+  #stuck: Lane | null = null;
   /** Before that, all blocks are new. */
   #wasLive = false;
   #polls = 0;
@@ -107,7 +107,7 @@ export class Follower<F extends Fields> {
     }
   }
 
-  #passOver(session: LiveSession<F>, lane: LiveSession<F>['lanes'][number]): boolean {
+  #passOver(session: LiveSession<F>, lane: Lane): boolean {
     const limit = session.limitOf(lane);
     while (session.positionOf(lane) < limit) {
       if (session.follow(lane) !== DAMAGED) continue;
@@ -133,7 +133,11 @@ export class Follower<F extends Fields> {
       return null;
     }
     const session = this.#session;
-    if (session !== null && this.#turn < session.lanes.length) return this.#pollLane(session);
+    if (session !== null && this.#turn < session.lanes.length) {
+      const batch = this.#pollLane(session);
+      // Limits hold until each lane had its turn: so what `recall` is asked for is still there.
+      if (batch !== null || this.#turn < session.lanes.length) return batch;
+    }
     if (++this.#polls >= POLLS_PER_CLOCK || session === null) {
       this.#polls = 0;
       if (this.#lookAround()) return null;
@@ -171,18 +175,18 @@ export class Follower<F extends Fields> {
     return null;
   }
 
-  #liveBatch(session: LiveSession<F>, lane: LaneName, count: number): Batch<F> | null {
+  #liveBatch(session: LiveSession<F>, lane: Lane, count: number): Batch<F> | null {
     const { rows } = session;
     const { where } = this.#filter;
     const kept = rows.keep(count, this.#filter);
     if (kept === 0) return null;
-    const batch = rows.batch(kept, lane);
+    const batch = rows.batch(kept, lane.name);
     if (where === null) return batch;
     const wanted = whereRows(where, batch as unknown as Batch);
     if (wanted === null) return batch;
     if (wanted.length === 0) return null;
     rows.keepRows(wanted);
-    return rows.batch(wanted.length, lane);
+    return rows.batch(wanted.length, lane.name);
   }
 
   /** Now and then: other sessions, lanes that are new. Whether there is something to do first. */
@@ -230,7 +234,7 @@ export class Follower<F extends Fields> {
     if (this.#endsSession) {
       this.#endsSession = false;
       this.#overEpoch = session.epoch;
-      for (const lane of session.lanes) this.#given.set(nameOf(lane), session.positionOf(lane));
+      for (const lane of session.lanes) this.#given.set(nameOf(lane.name), session.positionOf(lane));
       session.close();
       this.#session = null;
       return null;
@@ -288,7 +292,10 @@ export class Follower<F extends Fields> {
     for (const range of partly) {
       const lane = this.#session?.find(range);
       const position = this.#positionOf(range);
-      if (lane === undefined) throw new TapeError('CORRUPT', `block ${header.sequence}: more of lane ${range.lane} than there was`, { block: header.sequence });
+      if (lane === undefined)
+        throw new TapeError('CORRUPT', `block ${header.sequence}: more of lane ${range.lane} than there was`, {
+          block: header.sequence,
+        });
       for (const live of this.#session!.recall(lane, range.from, position < range.to ? position : range.to)) {
         const keyOf = rowKeys(live as unknown as Batch);
         for (let row = 0; row < live.length; row++, left++) given.set(keyOf(row), (given.get(keyOf(row)) ?? 0) + 1);
@@ -307,7 +314,9 @@ export class Follower<F extends Fields> {
       }
     }
     if (left > 0) {
-      throw new TapeError('CORRUPT', `block ${header.sequence} lacks ${left} records that lay in its lanes`, { block: header.sequence });
+      throw new TapeError('CORRUPT', `block ${header.sequence} lacks ${left} records that lay in its lanes`, {
+        block: header.sequence,
+      });
     }
     return rows.slice(0, kept);
   }

@@ -1,6 +1,5 @@
-import { type Gap, readGaps } from '../../gaps.js';
+import type { Gap } from '../../gaps.js';
 import type { TailSource } from './follower.js';
-import type { TailStart } from './tail.js';
 
 /** How old what is known of the gaps may be. */
 const READ_MS = 100;
@@ -8,25 +7,23 @@ const READ_MS = 100;
 /** The gaps of a tape as they become known, each once. */
 export class GapWatch {
   readonly #source: TailSource;
-  readonly #directories: readonly string[];
   readonly #sinceNs: bigint | null;
   readonly #seen = new Set<string>();
   /** By when they began. */
   #left: Gap[] = [];
   #readMs = -Infinity;
 
-  constructor(source: TailSource, directories: readonly string[], from: TailStart = 'now') {
+  /** `from`: those that were over by then are not given. */
+  constructor(source: TailSource, from: 'start' | bigint) {
     this.#source = source;
-    this.#directories = directories;
-    this.#sinceNs = from === 'start' ? null : from === 'now' ? source.nowNs() : from;
+    this.#sinceNs = from === 'start' ? null : from;
   }
 
   #read(): void {
     const now = this.#source.nowMs();
     if (now - this.#readMs < READ_MS) return;
     this.#readMs = now;
-    const { files, tapeId } = this.#source;
-    for (const gap of readGaps(files, this.#directories, tapeId)) {
+    for (const gap of this.#source.blocks.gaps()) {
       const key = `${gap.collector} ${gap.name} ${gap.fromNs}`;
       const isOver = this.#sinceNs !== null && gap.toNs !== null && gap.toNs < this.#sinceNs;
       if (this.#seen.has(key) || isOver) continue;

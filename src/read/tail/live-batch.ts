@@ -1,6 +1,14 @@
 import { TapeError } from '../../errors.js';
 import type { Fields } from '../../schema.js';
-import { type AnyColumn, Batch, BytesColumn, type ColumnsOf, OptionalColumn, SymbolColumn, TextColumn } from '../batch.js';
+import {
+  type AnyColumn,
+  Batch,
+  BytesColumn,
+  type ColumnsOf,
+  OptionalColumn,
+  SymbolColumn,
+  TextColumn,
+} from '../batch.js';
 
 /** A lane of a session. */
 export interface LaneName {
@@ -39,8 +47,7 @@ export class LiveBatch<F extends Fields = Fields, Name extends string = F[number
 export function ownBatch<F extends Fields>(batch: LiveBatch<F>, names: readonly string[]): LiveBatch<F> {
   const columns = batch.columns as unknown as Record<string, AnyColumn>;
   const own = Object.fromEntries(names.map((name) => [name, ownColumn(columns[name])]));
-  const { epoch, lane } = batch.lane;
-  return new LiveBatch(batch.length, own as unknown as ColumnsOf<F, F[number]['name']>, { epoch, lane });
+  return new LiveBatch(batch.length, own as unknown as ColumnsOf<F, F[number]['name']>, batch.lane);
 }
 
 /** The same with arrays of its own, in memory that nobody shares. */

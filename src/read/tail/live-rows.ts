@@ -2,7 +2,15 @@ import { SLACK } from '../../block/workspace.js';
 import { TapeError } from '../../errors.js';
 import type { Kernels } from '../../kernels.js';
 import { type Fields, isVarying, type PlacedField, type Schema } from '../../schema.js';
-import { type AnyColumn, BytesColumn, type ColumnsOf, NO_SYMBOL, OptionalColumn, SymbolColumn, TextColumn } from '../batch.js';
+import {
+  type AnyColumn,
+  BytesColumn,
+  type ColumnsOf,
+  NO_SYMBOL,
+  OptionalColumn,
+  SymbolColumn,
+  TextColumn,
+} from '../batch.js';
 import { type LaneName, LiveBatch } from './live-batch.js';
 import type { SymbolNames } from './symbol-names.js';
 
@@ -99,7 +107,11 @@ export class LiveRows<F extends Fields> {
     this.#symbolField = this.#fields.find(({ kind }) => kind === 'symbol');
     this.#timeOffset = schema.table[0].offset;
     this.#varying = schema.varying.map(() => new Uint8Array(ringBytes));
-    const gathered = this.#fields.map(({ offset, width, index }) => ({ offset, width, at: this.#places.columns[index] }));
+    const gathered = this.#fields.map(({ offset, width, index }) => ({
+      offset,
+      width,
+      at: this.#places.columns[index],
+    }));
     for (let byte = 0; byte < schema.presence.bytes; byte++) {
       gathered.push({ offset: schema.presence.offset + byte, width: 1, at: this.#presenceBytes(byte) });
     }

@@ -48,7 +48,9 @@ export interface JournalPlace<F extends Fields = Fields> {
   schema: Schema<F>;
 }
 
-interface Lane extends LaneName {
+/** A lane that is followed. */
+export interface Lane {
+  name: LaneName;
   path: string;
   file: JournalFile;
   /** Pointers. */
@@ -74,7 +76,10 @@ function read<T>(files: Files, file: string, use: (bytes: Uint8Array, fileBytes:
 }
 
 /** The session that the counters in the journal are of: another one has another epoch and start. Null where there are none. */
-export function currentSession({ files, journal }: Pick<JournalPlace, 'files' | 'journal'>): { epoch: number; startedNs: bigint } | null {
+export function currentSession({
+  files,
+  journal,
+}: Pick<JournalPlace, 'files' | 'journal'>): { epoch: number; startedNs: bigint } | null {
   const file = path.join(journal, COUNTERS_FILE);
   return read(
     files,
@@ -135,9 +140,13 @@ export class LiveSession<F extends Fields> {
     this.#lanesAt = align(rowsAt + liveRowsBytes(place.schema, this.#windowBytes));
     this.#room = Math.min(MAX_LANES, Math.floor((MAX_BYTES - this.#lanesAt) / this.#stride));
     if (this.#room < 1) {
-      throw new TapeError('UNSUPPORTED', `${place.journal}: its lanes have ${laneBytes} bytes, too many to be followed`, {
-        path: place.journal,
-      });
+      throw new TapeError(
+        'UNSUPPORTED',
+        `${place.journal}: its lanes have ${laneBytes} bytes, too many to be followed`,
+        {
+          path: place.journal,
+        },
+      );
     }
     this.#memory = sharedMemory(this.#lanesAt + this.#room * this.#stride);
     this.#kernels = instantiateKernels(this.#memory);
@@ -205,12 +214,18 @@ export class LiveSession<F extends Fields> {
     const { epoch, lane, capacity } = found;
     const fits = LANE_HEADER_BYTES + capacity <= this.#windowBytes && capacity >= 64 && capacity % 8 === 0;
     if (epoch !== this.epoch || !fits) {
-      throw new TapeError('CORRUPT', `${file}: its header says lane ${lane} of session ${epoch}, ${capacity} bytes`, { path: file });
+      throw new TapeError('CORRUPT', `${file}: its header says lane ${lane} of session ${epoch}, ${capacity} bytes`, {
+        path: file,
+      });
     }
     if (this.lanes.length === this.#room) {
-      throw new TapeError('UNSUPPORTED', `${journal}: its lanes are too large for more than ${this.#room} to be followed`, {
-        path: journal,
-      });
+      throw new TapeError(
+        'UNSUPPORTED',
+        `${journal}: its lanes are too large for more than ${this.#room} to be followed`,
+        {
+          path: journal,
+        },
+      );
     }
     const window = this.#lanesAt + this.lanes.length * this.#stride;
     const cursor = CURSORS + this.lanes.length * FOLLOW_BYTES;
@@ -228,11 +243,11 @@ export class LiveSession<F extends Fields> {
     this.#view.setUint32(cursor + FOLLOW_RECORD_BYTES, schema.recordBytes, true);
     this.#view.setUint32(cursor + FOLLOW_LANE, window, true);
     this.#view.setUint32(cursor + FOLLOW_COPY, window + this.#windowBytes, true);
-    this.lanes.push({ epoch, lane, path: file, file: shown, cursor, window, capacity });
+    this.lanes.push({ name: { epoch, lane }, path: file, file: shown, cursor, window, capacity });
   }
 
   find({ epoch, lane }: LaneName): Lane | undefined {
-    return this.lanes.find((candidate) => candidate.lane === lane && candidate.epoch === epoch);
+    return this.lanes.find(({ name }) => name.lane === lane && name.epoch === epoch);
   }
 
   /** As of the last look. */
@@ -294,12 +309,16 @@ export class LiveSession<F extends Fields> {
     for (let position = from; position < to; ) {
       const count = this.#kernels.recall(lane.cursor, position, to, rows.index, MOST_ROWS);
       if (count < 0) {
-        throw new TapeError('CORRUPT', `${lane.path}: what was read at ${position} is no more: something else writes to the journal`, {
-          path: lane.path,
-        });
+        throw new TapeError(
+          'CORRUPT',
+          `${lane.path}: what was read at ${position} is no more: something else writes to the journal`,
+          {
+            path: lane.path,
+          },
+        );
       }
       position = this.#view.getBigUint64(lane.cursor + FOLLOW_RECALLED, true);
-      if (count > 0) yield rows.batch(count, lane);
+      if (count > 0) yield rows.batch(count, lane.name);
     }
   }
 

@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers';
-import { TapeError } from '../../errors.js';
-import type { Gap } from '../../gaps.js';
+import { show, TapeError } from '../../errors.js';
+import { Gap } from '../../gaps.js';
+import type { Runtime } from '../../runtime.js';
 import type { Fields, RecordOf } from '../../schema.js';
 import type { Batch } from '../batch.js';
-import { parseWhere } from '../where.js';
+import { resolveSelection } from '../selection.js';
 import { Follower, type TailSource } from './follower.js';
 import { GapWatch } from './gap-watch.js';
 import { LiveBatch, ownBatch } from './live-batch.js';
@@ -34,24 +35,18 @@ export interface TailOptions<Name extends string = string> extends FollowOptions
   signal?: AbortSignal;
 }
 
+/** @throws TapeError `BAD_OPTION`, and as `Follower` */
 export function makeFollower<F extends Fields>(source: TailSource<F>, options: FollowOptions): Follower<F> {
   const { from = 'now', symbols, where } = options;
-  const { schema, blocks } = source;
   try {
     if (typeof from !== 'bigint' && from !== 'now' && from !== 'start') {
-      throw new TapeError('BAD_OPTION', `option from: 'now', 'start' or a time in ns as a bigint, not ${String(from)}`);
+      throw new TapeError('BAD_OPTION', `option from: 'now', 'start' or a time in ns as a bigint, not ${show(from)}`);
     }
-    if (symbols !== undefined && !schema.fields.some(({ kind }) => kind === 'symbol')) {
-      throw new TapeError('BAD_OPTION', `option symbols: schema ${schema.name} has no symbol field`);
-    }
-    const filter = {
-      symbols: symbols === undefined ? null : new Set(symbols),
-      fromNs: typeof from === 'bigint' ? from : null,
-      where: where === undefined || where.length === 0 ? null : parseWhere(schema, where),
-    };
+    const wanted = resolveSelection(source.schema, { symbols, where });
+    const filter = { symbols: wanted.symbols, where: wanted.where, fromNs: typeof from === 'bigint' ? from : null };
     return new Follower(source, filter, from === 'now');
   } catch (error) {
-    blocks.close();
+    source.blocks.close();
     throw error;
   }
 }
@@ -66,42 +61,44 @@ const TURN_MS = 5;
 /** What stands between a tail and the clock. */
 export interface TailHost {
   nowMs(): number;
+  nowNs(): bigint;
   sleep(ms: number): Promise<void>;
-  /** Whether the tape was closed by who asked for the tail: it ends with what is there. */
+  /** Whether who asked for the tail has closed the tape: it ends with what is there. */
   isClosed(): boolean;
 }
+
+export const hostOf = ({ nowMs, nowNs, sleep }: Runtime): Omit<TailHost, 'isClosed'> => ({ nowMs, nowNs, sleep });
 
 /**
  * The records of a tape as they come, sealed or not: `for await (const batch of tail)`, or record by record with `records()`. Each is
  * yielded once, those of a lane in its order. Once only: it goes on where it was left.
  */
 export class Tail<F extends Fields, Name extends string, Item> implements AsyncIterable<Item> {
-  readonly #source: TailSource<F>;
   readonly #follower: Follower<F>;
   readonly #options: TailOptions<Name>;
   readonly #host: TailHost;
   readonly #names: readonly string[];
+  readonly #timeName: string;
   readonly #gaps: GapWatch | null;
 
   /** Begins now. @throws TapeError `BAD_OPTION`, and as `Follower` */
-  constructor(source: TailSource<F>, directories: readonly string[], options: TailOptions<Name>, host: TailHost) {
-    const { columns, gaps, from, wait = 'sleep' } = options;
+  constructor(source: TailSource<F>, options: TailOptions<Name>, host: TailHost) {
+    const { columns, gaps = false, from, wait = 'sleep' } = options;
     const { schema } = source;
-    const names = schema.fields.map(({ name }) => name);
-    const unknown = columns?.find((name) => !names.includes(name));
-    if (unknown !== undefined || (wait !== 'sleep' && wait !== 'spin')) {
-      source.blocks.close();
-      if (unknown === undefined) throw new TapeError('BAD_OPTION', `option wait: 'sleep' or 'spin', not ${String(wait)}`);
-      throw new TapeError('BAD_OPTION', `option columns: ${JSON.stringify(unknown)} is none of ${names.join(', ')}`, {
-        field: unknown,
-      });
-    }
-    this.#source = source;
-    this.#names = columns ?? names;
-    this.#options = options;
     this.#host = host;
+    this.#options = options;
+    this.#timeName = schema.table[0].name;
+    try {
+      if (wait !== 'sleep' && wait !== 'spin') {
+        throw new TapeError('BAD_OPTION', `option wait: 'sleep' or 'spin', not ${show(wait)}`);
+      }
+      this.#names = resolveSelection(schema, { columns }).fields.map(({ name }) => name);
+    } catch (error) {
+      source.blocks.close();
+      throw error;
+    }
     this.#follower = makeFollower(source, options);
-    this.#gaps = gaps ? new GapWatch(source, directories, from) : null;
+    this.#gaps = gaps ? new GapWatch(source, from === undefined || from === 'now' ? host.nowNs() : from) : null;
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<Item> {
@@ -111,8 +108,8 @@ export class Tail<F extends Fields, Name extends string, Item> implements AsyncI
   /** The same, record by record. */
   async *records(): AsyncGenerator<Item extends Gap ? Gap : Pick<RecordOf<F>, Name & keyof RecordOf<F>>> {
     for await (const item of this.#items()) {
-      if ('records' in item) yield* item.records() as never;
-      else yield item as never;
+      if (item instanceof Gap) yield item as never;
+      else for (const record of item.records()) yield record as never;
     }
   }
 
@@ -155,8 +152,7 @@ export class Tail<F extends Fields, Name extends string, Item> implements AsyncI
   }
 
   #firstNs(batch: Batch<F>): bigint {
-    const { name } = this.#source.schema.fields.find(({ kind }) => kind === 'timestamp')!;
-    return (batch.columns as unknown as Record<string, BigInt64Array>)[name][0];
+    return (batch.columns as unknown as Record<string, BigInt64Array>)[this.#timeName][0];
   }
 
   #own(batch: Batch<F>): Batch<F, Name> {
