@@ -1,6 +1,7 @@
 export type { ColumnChoice } from './block/encoder.js';
 export { TapeError, type TapeErrorCode, type TapeErrorDetails } from './errors.js';
 export type { CompressionChoice, FlushReport } from './flush/flusher.js';
+export { Gap } from './gaps.js';
 export type { Appender, AppenderHandle } from './journal/appender.js';
 export type { RecoveryReport } from './journal/recovery.js';
 export { openAppender, openTape, type ReadOptions, readSchema } from './open.js';
@@ -14,7 +15,12 @@ export type {
   SymbolColumn,
   TextColumn,
 } from './read/batch.js';
-export type { Damage, ScanOptions } from './read/reader.js';
+export type { Damage } from './read/reader.js';
+export type { ScanOptions } from './read/scan.js';
+export type { RecordOptions } from './read/selection.js';
+export type { Follower } from './read/tail/follower.js';
+export type { LaneName, LiveBatch } from './read/tail/live-batch.js';
+export type { FollowOptions, Tail, TailOptions, TailStart } from './read/tail/tail.js';
 export type { TapeReader } from './read/tape-reader.js';
 export { repairTape } from './repair.js';
 export type { Field, FieldKind, Fields, IsOptional, RecordOf, Schema, ValueOf, ValuesOf } from './schema.js';

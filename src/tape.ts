@@ -3,12 +3,17 @@ import { CONTROL_STATE, TAPE_CLOSING } from '../assembly/layout.js';
 import { TapeError } from './errors.js';
 import type { FlushReport } from './flush/flusher.js';
 import type { TapeFlusher } from './flush/local.js';
+import type { Gap } from './gaps.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { failTape, stopLanes } from './journal/stopping.js';
 import { thisThread } from './journal/this-thread.js';
 import type { ResolvedOptions } from './options.js';
 import type { Batch } from './read/batch.js';
-import type { ScanOptions, TapeBlocks } from './read/reader.js';
+import type { TapeBlocks } from './read/reader.js';
+import type { ScanOptions, WithoutGaps } from './read/scan.js';
+import type { Follower, TailSource } from './read/tail/follower.js';
+import { type FollowOptions, hostOf, makeFollower, Tail, type TailOptions } from './read/tail/tail.js';
+import { makeTailSource } from './read/tail/tail-source.js';
 import type { Fields, Schema, ValuesOf } from './schema.js';
 import type { CatalogBlock } from './segment/catalog.js';
 import type { Session } from './session.js';
@@ -27,6 +32,7 @@ export class Tape<F extends Fields> {
   readonly #appender: Appender<F>;
   #closing: Promise<void> | null = null;
   #trouble: Error | null = null;
+  #isClosed = false;
 
   /** Use `openTape`. */
   constructor(schema: Schema<F>, parts: TapeParts<F>) {
@@ -80,13 +86,46 @@ export class Tape<F extends Fields> {
   }
 
   /**
-   * Sealed records by sequence, a batch of columns at a time. Call `flush()` first to see what was appended just now. `repair`: a block
-   * of which a copy turns out to be bad is mended when the scan is done with it.
+   * Sealed records by sequence or by time, a batch of columns at a time; with `gaps`, the gaps of the tape between them. Call `flush()`
+   * first to see what was appended just now. `repair`: a block of which a copy turns out to be bad is mended when the scan is done with it.
    */
   scan<Name extends F[number]['name'] = F[number]['name']>(
-    options: ScanOptions<Name> = {},
-  ): AsyncGenerator<Batch<F, Name>> {
+    options?: WithoutGaps<ScanOptions<Name>>,
+  ): AsyncGenerator<Batch<F, Name>>;
+  scan<Name extends F[number]['name'] = F[number]['name']>(
+    options: ScanOptions<Name>,
+  ): AsyncGenerator<Batch<F, Name> | Gap>;
+  scan<Name extends F[number]['name']>(options: ScanOptions<Name> = {}): AsyncGenerator<Batch<F, Name> | Gap> {
     return this.#parts.blocks.scan(options, options.repair ? (block) => this.#mend(block) : null);
+  }
+
+  /**
+   * Records as they come, of all threads, sealed or not: an async iterable of batches, or with `records()` of records. It begins now,
+   * whenever it is iterated, and ends once the tape is closed.
+   * @throws TapeError `BAD_OPTION`, `CLOSED`
+   */
+  tail<Name extends F[number]['name'] = F[number]['name']>(
+    options?: WithoutGaps<TailOptions<Name>>,
+  ): Tail<F, Name, Batch<F, Name>>;
+  tail<Name extends F[number]['name'] = F[number]['name']>(
+    options: TailOptions<Name>,
+  ): Tail<F, Name, Batch<F, Name> | Gap>;
+  tail<Name extends F[number]['name']>(options: TailOptions<Name> = {}): Tail<F, Name, Batch<F, Name> | Gap> {
+    this.#checkOpen();
+    return new Tail(this.#tailSource(), options, { ...hostOf(runtime), isClosed: () => this.#isClosed });
+  }
+
+  /** The same to be polled: nothing is allocated, and a live batch holds until the next poll. @throws TapeError as `tail` */
+  follow(options: FollowOptions = {}): Follower<F> {
+    this.#checkOpen();
+    return makeFollower(this.#tailSource(), options);
+  }
+
+  #tailSource(): TailSource<F> {
+    const { session, options } = this.#parts;
+    const { tapeId, zstd, catalog, survey } = session;
+    const { read } = options;
+    return makeTailSource(runtime, { schema: this.schema, tapeId, journal: survey.journal, zstd, read, catalog });
   }
 
   async #mend(block: CatalogBlock): Promise<void> {
@@ -184,6 +223,7 @@ export class Tape<F extends Fields> {
         failTape(journal.memory, journal.map);
         session.abandon();
       }
+      this.#isClosed = true;
     }
   }
 
