@@ -41,7 +41,7 @@ interface Trade {
 class Agent {
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
-  readonly #gone: Promise<unknown>;
+  readonly #gone: Promise<number | NodeJS.Signals | null>;
   #stderr = '';
 
   constructor(folder: string, command: string, ...args: string[]) {
@@ -51,7 +51,7 @@ class Agent {
       env: { HOME: folder, PATH: '' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    this.#gone = new Promise((resolve) => this.#process.once('exit', resolve));
+    this.#gone = new Promise((resolve) => this.#process.once('exit', (status, signal) => resolve(status ?? signal)));
     this.#process.stderr!.setEncoding('utf8').on('data', (text) => {
       this.#stderr += text;
     });
@@ -68,12 +68,12 @@ class Agent {
     return JSON.parse(value);
   }
 
-  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
-    if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      this.#process.kill(signal);
-      await this.#gone;
-    }
-    return this.#process.exitCode;
+  /** Its status, or the signal that ended it. */
+  end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | NodeJS.Signals | null> {
+    const { pid, exitCode, signalCode } = this.#process;
+    // Deno's own `kill` takes for granted that the process ends of the signal.
+    if (exitCode === null && signalCode === null) process.kill(pid!, signal);
+    return this.#gone;
   }
 }
 
