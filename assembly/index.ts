@@ -25,6 +25,7 @@ export { add, subtract } from './codec/reference';
 export { commonDivisor, join, split } from './codec/split';
 export { detokenize, tokenBits, tokenize } from './codec/tokens';
 export { minMax, narrow, rangeOf, widen } from './codec/widen';
+export { follow, lookAtLanes, recall } from './follow';
 export {
   append,
   appendScaled,

@@ -34,6 +34,9 @@ export interface Kernels {
     maxRows: number,
   ): number;
   release(lane: number, position: bigint): void;
+  lookAtLanes(cursors: number, count: number, isOver: number): number;
+  follow(cursor: number, index: number, maxRows: number): number;
+  recall(cursor: number, position: bigint, limit: bigint, index: number, maxRows: number): number;
   probe(lane: number, position: bigint, limit: bigint): number;
   intern(staged: number, capacity: number): number;
   distinct(ids: number, count: number, seen: number, capacity: number, out: number): number;
