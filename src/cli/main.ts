@@ -15,6 +15,10 @@ const commands: Record<string, Command> = {
     summary: 'record a simulated or captured feed, read it back, verify every copy, report',
     load: () => import('./demo.js'),
   },
+  tail: {
+    summary: 'print records as they are appended',
+    load: () => import('./tail.js'),
+  },
   verify: {
     summary: 'read and check every copy of every block of a tape',
     load: () => import('./verify.js'),
