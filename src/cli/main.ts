@@ -15,6 +15,10 @@ const commands: Commands = {
     summary: 'say what a tape holds: schema, times, symbols, sizes, copies',
     load: () => import('./info.js'),
   },
+  tail: {
+    summary: 'print records as they are appended',
+    load: () => import('./tail.js'),
+  },
   verify: {
     summary: 'read and check every copy of every block of a tape',
     load: () => import('./verify.js'),
