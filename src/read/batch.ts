@@ -27,6 +27,18 @@ export class SymbolColumn {
   at(row: number): string {
     return this.name(this.ids[row]);
   }
+
+  /** The ids of this column that stand for the name: one, or none. */
+  idsOf(name: string): number[] {
+    const ids: number[] = [];
+    for (const [id, named] of this.#names) if (named === name) ids.push(id);
+    return ids;
+  }
+
+  /** Other rows of the same batch. */
+  with(ids: Uint32Array): SymbolColumn {
+    return new SymbolColumn(ids, this.#names);
+  }
 }
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -65,6 +77,11 @@ export class TextColumn {
 
   at(row: number): string {
     return decoder.decode(this.#bytes.at(row));
+  }
+
+  /** The texts in UTF-8. */
+  get encoded(): BytesColumn {
+    return this.#bytes;
   }
 }
 
@@ -128,14 +145,23 @@ export type ColumnsOf<F extends Fields, Name extends string> = {
   >;
 };
 
-/** Records in columns: some or all of one block. */
+/** A column of any kind, optional or not. */
+export type AnyColumn = ColumnOf<FieldKind, boolean>;
+
+/** Records in columns: some or all of one block, or what lies together in time of several. */
 export class Batch<F extends Fields = Fields, Name extends string = F[number]['name']> {
   readonly length: number;
   readonly columns: ColumnsOf<F, Name>;
-  readonly #sequence: bigint;
+  readonly #sequence: bigint | BigUint64Array;
   readonly #rows: Uint32Array | null;
 
-  constructor(length: number, columns: ColumnsOf<F, Name>, sequence: bigint, rows: Uint32Array | null) {
+  /** `sequence`: of row 0 of what `rows` (null: all) are rows of, or of each of its rows. */
+  constructor(
+    length: number,
+    columns: ColumnsOf<F, Name>,
+    sequence: bigint | BigUint64Array,
+    rows: Uint32Array | null,
+  ) {
     this.length = length;
     this.columns = columns;
     this.#sequence = sequence;
@@ -144,7 +170,30 @@ export class Batch<F extends Fields = Fields, Name extends string = F[number]['n
 
   /** The number of the record in the tape, from 0 on. */
   sequence(row: number): bigint {
-    return this.#sequence + BigInt(this.#rows === null ? row : this.#rows[row]);
+    const from = this.#rows === null ? row : this.#rows[row];
+    return typeof this.#sequence === 'bigint' ? this.#sequence + BigInt(from) : this.#sequence[from];
+  }
+
+  /** The rows `from` up to `to`, as views of the same columns. */
+  slice(from: number, to: number): Batch<F, Name> {
+    if (from === 0 && to === this.length) return this;
+    const columns = this.#mapColumns((column) => sliceColumn(column, from, to));
+    if (this.#rows !== null) return new Batch(to - from, columns, this.#sequence, this.#rows.subarray(from, to));
+    const sequence = this.#sequence;
+    const first = typeof sequence === 'bigint' ? sequence + BigInt(from) : sequence.subarray(from, to);
+    return new Batch(to - from, columns, first, null);
+  }
+
+  /** These rows (numbers below `length`), copied, in this order. */
+  pick(rows: Uint32Array): Batch<F, Name> {
+    const columns = this.#mapColumns((column) => pickColumn(column, rows));
+    return new Batch(rows.length, columns, this.#sequence, this.#rows === null ? rows : pick(this.#rows, rows));
+  }
+
+  #mapColumns(map: (column: AnyColumn) => AnyColumn): ColumnsOf<F, Name> {
+    const columns: Record<string, AnyColumn> = {};
+    for (const name in this.columns) columns[name] = map(this.columns[name] as AnyColumn);
+    return columns as ColumnsOf<F, Name>;
   }
 
   /** One record as an object. */
@@ -197,6 +246,27 @@ function valuesOf(
     return new SymbolColumn(values as Uint32Array, names);
   }
   return values as ColumnOf<FieldKind>;
+}
+
+/** Rows of a column as a view of it. */
+function sliceColumn(column: AnyColumn, from: number, to: number): AnyColumn {
+  if (column instanceof OptionalColumn) {
+    return new OptionalColumn(sliceColumn(column.values, from, to), column.present.subarray(from, to)) as AnyColumn;
+  }
+  if (column instanceof SymbolColumn) return column.with(column.ids.subarray(from, to));
+  if (column instanceof BytesColumn) return new BytesColumn(column.offsets.subarray(from, to + 1), column.bytes);
+  if (column instanceof TextColumn) return new TextColumn(sliceColumn(column.encoded, from, to) as BytesColumn);
+  return column.subarray(from, to);
+}
+
+function pickColumn(column: AnyColumn, rows: Uint32Array): AnyColumn {
+  if (column instanceof OptionalColumn) {
+    return new OptionalColumn(pickColumn(column.values, rows), pick(column.present, rows)) as AnyColumn;
+  }
+  if (column instanceof SymbolColumn) return column.with(pick(column.ids, rows));
+  if (column instanceof BytesColumn) return pickBytes(column, rows);
+  if (column instanceof TextColumn) return new TextColumn(pickBytes(column.encoded, rows));
+  return pick(column, rows);
 }
 
 function pick<T extends Values>(values: T, rows: Uint32Array): T {
