@@ -22,6 +22,8 @@ export class Tape<F extends Fields> {
   readonly schema: Schema<F>;
   /** Appends a record from this thread: see `Appender.append`. */
   readonly append: (...values: ValuesOf<F>) => number;
+  /** Appends a record with whole numbers for decimals: see `Appender.appendScaled`. */
+  readonly appendScaled: (...values: ValuesOf<F>) => number;
   readonly #parts: TapeParts<F>;
   readonly #appender: Appender<F>;
   #closing: Promise<void> | null = null;
@@ -33,6 +35,7 @@ export class Tape<F extends Fields> {
     this.#parts = parts;
     this.#appender = new Appender(schema, this.appenderHandle(), () => runtime.nowNs());
     this.append = this.#appender.append;
+    this.appendScaled = this.#appender.appendScaled;
     parts.onTrouble((error) => {
       this.#trouble = error;
     });
