@@ -11,6 +11,14 @@ interface Command {
 }
 
 const commands: Record<string, Command> = {
+  init: {
+    summary: 'write a commented configuration to begin with',
+    load: () => import('./init.js'),
+  },
+  record: {
+    summary: 'record feeds as a configuration says',
+    load: () => import('./record.js'),
+  },
   demo: {
     summary: 'record a simulated or captured feed, read it back, verify every copy, report',
     load: () => import('./demo.js'),

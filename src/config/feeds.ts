@@ -140,30 +140,27 @@ function readParser(section: Section, kind: Kind | undefined, schema: SchemaName
   return parser;
 }
 
-/** Its address; `''` where that is told to be wrong or missing. */
+/** Its address. */
 function readUrl(section: Section, parser: Parser | undefined): string {
   const exchange = parser === undefined ? undefined : EXCHANGES[parser];
   const url = section.get<string>('url');
-  let parsed: URL | undefined;
-  if (url !== undefined) {
-    parsed = URL.canParse(url) ? new URL(url) : undefined;
-    if (parsed?.protocol !== 'ws:' && parsed?.protocol !== 'wss:') {
-      section.refuse('url', 'it must be an address that begins with ws:// or wss://');
-      return '';
-    }
+  const parsed = url !== undefined && URL.canParse(url) ? new URL(url) : undefined;
+  const usable = parsed?.protocol === 'ws:' || parsed?.protocol === 'wss:';
+  if (url !== undefined && !usable) {
+    section.refuse('url', 'it must be an address that begins with ws:// or wss://');
   } else if (!section.has('url') && exchange === undefined && parser !== undefined) {
     section.missing('url', 'the address, as "wss://example.com/feed" is one');
   }
-  if (exchange === undefined) return url ?? '';
+  if (exchange === undefined) return usable ? url! : '';
   for (const key of ['streams', 'products']) {
     section.get<string[]>(key)?.forEach((name, i) => {
       const refusal = exchange.refuse(name);
       if (refusal !== null) section.refuse(key, refusal, i);
     });
   }
-  if (parser === 'binance') checkStreams(section, parsed);
+  if (parser === 'binance') checkStreams(section, usable ? parsed : undefined);
   else checkChannels(section);
-  return url ?? exchange.url;
+  return usable ? url! : exchange.url;
 }
 
 function checkStreams(section: Section, url: URL | undefined): void {
@@ -173,7 +170,11 @@ function checkStreams(section: Section, url: URL | undefined): void {
     if (url !== undefined && (url.search !== '' || !['/', '/stream'].includes(url.pathname))) {
       section.refuse('url', 'with streams it must end in the host, or in /stream');
     }
-  } else if ((url === undefined || url.pathname === '/') && !section.has('subscribe')) {
+  } else if (
+    !section.has('subscribe') &&
+    (url?.pathname ?? '/') === '/' &&
+    (url !== undefined || !section.has('url'))
+  ) {
     section.missing('streams', 'what to record, as ["btcusdt@trade", "btcusdt@bookTicker"]');
   }
 }

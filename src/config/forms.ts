@@ -1,10 +1,10 @@
 import path from 'node:path';
+import { parseDuration } from '../times.js';
 import { hostAndPort } from './address.js';
 import type { Form } from './keys.js';
 import type { Mistakes } from './mistake.js';
 import { sizeBytes } from './size.js';
 import type { Node, Table } from './toml.js';
-import { durationMs } from './units.js';
 
 const MOST_SHOWN = 60;
 
@@ -112,6 +112,12 @@ export class Forms {
     });
     return messages.includes(undefined) ? undefined : (messages as string[]);
   }
+}
+
+/** In ms, of which there may be parts. */
+function durationMs(text: string): number | null {
+  const ns = parseDuration(text);
+  return ns === null ? null : Number(ns) / 1e6;
 }
 
 function compression(node: Node): unknown {

@@ -114,7 +114,9 @@ function leaveOut(text: string, error: ParseError, mistakes: Mistakes): string {
   let end = at + 1;
   let message = lowered(error.message);
   if (from < at) {
-    message = `not ended, or wrong on line ${at + 1}: ${message}`;
+    message = /=\s*(?:#.*)?$/.test(lines[from].trimEnd())
+      ? 'the value is missing'
+      : `not ended, or wrong on line ${at + 1}: ${message}`;
     if (/^\s*(?:\[|[\w."'-]+\s*=)/.test(lines[at])) end = at;
   } else {
     const near = lines[at].slice(Math.max(0, error.column), Math.max(0, error.column) + 20).trim();
