@@ -37,6 +37,7 @@ export {
   u32,
   u64,
 } from './schema.js';
+export * as schemas from './schemas.js';
 export type { LaneStats, RetentionStats, StorageNodeStats, TapeStats } from './stats.js';
 export type { Degraded } from './storage/replicator.js';
 export type { RepairCounts, RepairProgress, Trouble } from './storage/scrub/repair.js';

@@ -203,7 +203,7 @@ function loadMarket(limit: number): DataSet {
       whole(batch.size[row]),
       whole(batch.askPrice[row]),
       whole(batch.askSize[row]),
-      whole(batch.exchangeMs[row]),
+      whole(batch.exchangeUs[row]),
       whole(batch.id[row]),
     );
   }

@@ -1,21 +1,3 @@
-/** Decimal places of prices and of sizes: what the widest source needs, so that nothing is rounded. */
-export const PRICE_SCALE = 2;
-export const SIZE_SCALE = 3;
-
-export const KIND_TRADE = 1;
-export const KIND_QUOTE = 2;
-export const KIND_LEVEL = 3;
-
-/** Names of the kinds, by number. */
-export const KIND_NAMES = ['', 'trade', 'quote', 'level'] as const;
-
-/** A trade that a seller started; a level of the ask side. */
-export const FLAG_ASK = 1;
-/** The last record of its message. */
-export const FLAG_LAST = 2;
-/** A level of a snapshot of the book, rather than a change to it. */
-export const FLAG_SNAPSHOT = 4;
-
 const littleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 /** Which of the two words of a timestamp is the low one. */
 export const LOW_WORD = littleEndian ? 0 : 1;
@@ -39,7 +21,7 @@ export class MarketBatch {
   readonly size: Float64Array;
   readonly askPrice: Float64Array;
   readonly askSize: Float64Array;
-  readonly exchangeMs: Float64Array;
+  readonly exchangeUs: Float64Array;
   readonly id: Float64Array;
   /** Symbols that the source has named so far. */
   readonly names: string[] = [];
@@ -55,7 +37,7 @@ export class MarketBatch {
     this.size = new Float64Array(capacity);
     this.askPrice = new Float64Array(capacity);
     this.askSize = new Float64Array(capacity);
-    this.exchangeMs = new Float64Array(capacity);
+    this.exchangeUs = new Float64Array(capacity);
     this.id = new Float64Array(capacity);
   }
 }

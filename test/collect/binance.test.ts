@@ -1,18 +1,12 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { schemas } from 'ticktape';
 import { expect, test } from 'vitest';
-import {
-  FLAG_ASK,
-  FLAG_LAST,
-  FLAG_SNAPSHOT,
-  KIND_LEVEL,
-  KIND_QUOTE,
-  KIND_TRADE,
-  MarketBatch,
-} from '../../dist/src/collect/market-batch.js';
+import { MarketBatch } from '../../dist/src/collect/market-batch.js';
 import { BinanceParser } from '../../dist/src/collect/sources/binance.js';
 import { dealLines } from '../../dist/src/collect/sources/feed-file.js';
 
+const { FLAG_ASK, FLAG_LAST, FLAG_SNAPSHOT, KIND_LEVEL, KIND_QUOTE, KIND_TRADE } = schemas;
 const NS = '1723161255088176367';
 const trade = { e: 'trade', E: 2, T: 1723161256322, s: 'BTCUSDT', t: 5266583935, p: '61800.30', q: '0.006', m: false };
 const quote = {
@@ -61,7 +55,7 @@ function parse(lines: string[], capacity = 256) {
         batch.size[i],
         batch.askPrice[i],
         batch.askSize[i],
-        batch.exchangeMs[i],
+        batch.exchangeUs[i] / 1000,
         batch.id[i],
       ]);
     }

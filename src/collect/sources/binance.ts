@@ -1,16 +1,6 @@
-import {
-  FLAG_ASK,
-  FLAG_LAST,
-  FLAG_SNAPSHOT,
-  HIGH_WORD,
-  KIND_LEVEL,
-  KIND_QUOTE,
-  KIND_TRADE,
-  LOW_WORD,
-  type MarketBatch,
-  PRICE_SCALE,
-  SIZE_SCALE,
-} from '../market-batch.js';
+import { FLAG_ASK, FLAG_LAST, FLAG_SNAPSHOT, KIND_LEVEL, KIND_QUOTE, KIND_TRADE } from '../../schemas.js';
+import { PRICE_SCALE, SIZE_SCALE } from '../market.js';
+import { HIGH_WORD, LOW_WORD, type MarketBatch } from '../market-batch.js';
 
 /** How many messages of a feed were what. */
 export interface FeedCounts {
@@ -194,7 +184,7 @@ export class BinanceParser {
     batch.size[row] = size;
     batch.askPrice[row] = askPrice;
     batch.askSize[row] = askSize;
-    batch.exchangeMs[row] = exchangeMs;
+    batch.exchangeUs[row] = 1000 * exchangeMs;
     batch.id[row] = id;
     if (batch.length === batch.capacity) this.#onFull();
   }
