@@ -38,7 +38,7 @@ export {
   u64,
 } from './schema.js';
 export * as schemas from './schemas.js';
-export type { LaneStats, RetentionStats, StorageNodeStats, TapeStats } from './stats.js';
+export type { LaneStats, RetentionStats, SessionFigures, SessionState, StorageNodeStats, TapeStats } from './stats.js';
 export type { Degraded } from './storage/replicator.js';
 export type { RepairCounts, RepairProgress, Trouble } from './storage/scrub/repair.js';
 export type { RepairOptions, RepairResult } from './storage/scrub/repair-tape.js';
