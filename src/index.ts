@@ -1,6 +1,7 @@
 export type { ColumnChoice } from './block/encoder.js';
 export { TapeError, type TapeErrorCode, type TapeErrorDetails } from './errors.js';
 export type { CompressionChoice, FlushReport } from './flush/flusher.js';
+export { Gap } from './gaps.js';
 export type { Appender, AppenderHandle } from './journal/appender.js';
 export type { RecoveryReport } from './journal/recovery.js';
 export { openAppender, openTape, type ReadOptions, readSchema } from './open.js';
@@ -43,4 +44,4 @@ export type { Degraded } from './storage/replicator.js';
 export type { RepairCounts, RepairProgress, Trouble } from './storage/scrub/repair.js';
 export type { RepairOptions, RepairResult } from './storage/scrub/repair-tape.js';
 export type { Verdict, VerifyOptions } from './storage/scrub/verify.js';
-export type { Tape } from './tape.js';
+export type { GapOptions, OpenGap, Tape } from './tape.js';

@@ -3,6 +3,7 @@ import { CONTROL_STATE, TAPE_CLOSING } from '../assembly/layout.js';
 import { TapeError } from './errors.js';
 import type { FlushReport } from './flush/flusher.js';
 import type { RemoteFlusher } from './flush/remote.js';
+import { Gap } from './gaps.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { failTape, stopLanes } from './journal/stopping.js';
 import type { ResolvedOptions } from './options.js';
@@ -140,6 +141,22 @@ export class Tape<F extends Fields> {
     });
   }
 
+  /** What the tape was not told, by when that began: all sessions'. */
+  gaps(): Gap[] {
+    return this.#parts.session.gaps.list();
+  }
+
+  /**
+   * Tells readers that something was missed from `fromNs` (now) on, up to `toNs` or until `end` is called. It is on every storage node
+   * then, or a warning says on which not. `reason`: some 160 bytes of it are kept.
+   */
+  gap({ collector = null, name = '', reason, fromNs = this.now(), toNs = null }: GapOptions): OpenGap {
+    this.#checkOpen();
+    const { gaps } = this.#parts.session;
+    const id = gaps.add(new Gap({ collector, name, fromNs, toNs, reason }));
+    return { end: (atNs = this.now()) => gaps.end(id, atNs) };
+  }
+
   stats(): TapeStats {
     const { session, options, blocks, flusher } = this.#parts;
     const { journal, survey, recovery } = session;
@@ -191,6 +208,23 @@ export class Tape<F extends Fields> {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** A gap that a program tells of. */
+export interface GapOptions {
+  reason: string;
+  /** Which collector missed something, and its name. Default: all of them. */
+  collector?: number | null;
+  name?: string;
+  /** Wall clock in ns. Default: now. */
+  fromNs?: bigint;
+  /** Default: it lasts until `end` is called. */
+  toNs?: bigint | null;
+}
+
+export interface OpenGap {
+  /** That it ended now, or at `atNs`. A gap ends once. */
+  end(atNs?: bigint): void;
 }
 
 /** What `openTape` puts together. */
