@@ -94,12 +94,14 @@ export class GapLog {
     return id;
   }
 
-  /** Ends it, where it has not ended yet. A clock that was set back gives no gap a negative length. */
-  end({ epoch, number }: GapId, toNs: bigint): void {
+  /** Ends it and answers it, or null where it has ended before. A clock that was set back gives no gap a negative length. */
+  end({ epoch, number }: GapId, toNs: bigint): Gap | null {
     const known = this.open().find(({ id }) => id.epoch === epoch && id.number === number);
-    if (known === undefined) return;
+    if (known === undefined) return null;
     const { id, gap } = known;
-    this.#enter(id, new Gap({ ...gap, toNs: toNs > gap.fromNs ? toNs : gap.fromNs }));
+    const ended = new Gap({ ...gap, toNs: toNs > gap.fromNs ? toNs : gap.fromNs });
+    this.#enter(id, ended);
+    return ended;
   }
 
   /**

@@ -1,4 +1,8 @@
 export type { ColumnChoice } from './block/encoder.js';
+export type { Collection, CollectOptions } from './collect/collect.js';
+export type { CollectorEvent } from './collect/collector.js';
+export type { CollectorState, CollectorStats } from './collect/collector-counters.js';
+export type { CollectorContext, CollectorSource } from './collect/context.js';
 export { TapeError, type TapeErrorCode, type TapeErrorDetails } from './errors.js';
 export type { CompressionChoice, FlushReport } from './flush/flusher.js';
 export { Gap } from './gaps.js';

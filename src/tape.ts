@@ -1,5 +1,6 @@
 import { runtime } from 'ticktape/runtime';
 import { CONTROL_STATE, TAPE_CLOSING } from '../assembly/layout.js';
+import { Collecting, type Collection, type CollectOptions } from './collect/collect.js';
 import { TapeError } from './errors.js';
 import type { FlushReport } from './flush/flusher.js';
 import type { RemoteFlusher } from './flush/remote.js';
@@ -27,6 +28,7 @@ export class Tape<F extends Fields> {
   readonly appendScaled: (...values: ValuesOf<F>) => number;
   readonly #parts: TapeParts<F>;
   readonly #appender: Appender<F>;
+  readonly #collecting: Collecting;
   #closing: Promise<void> | null = null;
   #trouble: Error | null = null;
 
@@ -37,6 +39,15 @@ export class Tape<F extends Fields> {
     this.#appender = new Appender(schema, this.appenderHandle(), () => runtime.nowNs());
     this.append = this.#appender.append;
     this.appendScaled = this.#appender.appendScaled;
+    const { gaps, journal } = parts.session;
+    this.#collecting = new Collecting({
+      runtime,
+      schema,
+      memory: journal.memory,
+      gaps,
+      takeLane: () => this.appenderHandle(),
+      onWarning: parts.options.onWarning,
+    });
     parts.onTrouble((error) => {
       this.#trouble = error;
     });
@@ -141,6 +152,16 @@ export class Tape<F extends Fields> {
     });
   }
 
+  /**
+   * Runs a source, the default export of the module at `source` (a path or a URL), in threads of their own, each with a lane. Resolves when all
+   * of them run.
+   * @throws TapeError `BAD_SOURCE`, `BAD_OPTION`, `NO_LANE`, `DISK_FULL`, `IO`, `CLOSED`
+   */
+  async collect(source: URL | string, options: CollectOptions = {}): Promise<Collection> {
+    this.#checkOpen();
+    return this.#collecting.collect(source, options);
+  }
+
   /** What the tape was not told, by when that began: all sessions'. */
   gaps(): Gap[] {
     return this.#parts.session.gaps.list();
@@ -187,6 +208,7 @@ export class Tape<F extends Fields> {
     this.#appender.close();
     const { session, flusher, blocks } = this.#parts;
     const { journal } = session;
+    if (this.#collecting.isActive) await this.#collecting.stop();
     const words = new Int32Array(journal.memory.buffer);
     Atomics.store(words, CONTROL_STATE >> 2, TAPE_CLOSING);
     let empty = false;
