@@ -3,9 +3,11 @@ import { runtime } from 'ticktape/runtime';
 import type { Config } from '../config/config.js';
 import { type MetricsServer, startMetrics } from '../metrics/server.js';
 import { openTape } from '../open.js';
+import type { Fields } from '../schema.js';
 import { builtInSchema } from '../schemas.js';
 import type { TapeStats } from '../stats.js';
 import type { Tape } from '../tape.js';
+import { CollectorEvents } from './collector-events.js';
 import { type RecordResult, resultOf, type StoppedBy } from './record-summary.js';
 import { appendedOf, StatusLine } from './status-line.js';
 
@@ -41,6 +43,7 @@ export async function recordFeeds(
   const tape = await openTape(schema, { ...config.tape, onWarning: warn });
   const startedMs = performance.now();
   const troubles: string[] = [];
+  const events = new CollectorEvents();
   let metrics: MetricsServer | undefined;
   let stoppedBy: StoppedBy = 'error';
   let stats: TapeStats;
@@ -52,7 +55,10 @@ export async function recordFeeds(
       collectors: feeds.length,
       names: feeds.map(({ name }) => name),
       options: (collector: number) => feeds[collector].options,
-      onEvent: (event) => warn(event.message),
+      onEvent(event) {
+        const line = events.describe(event);
+        if (line !== null) warn(line);
+      },
     });
     if (!quiet) warn(begun(config, feeds.length, metrics));
     status = new StatusLine(() => tape.stats());
@@ -89,7 +95,7 @@ function begun({ tape, schema }: Config, collectors: number, metrics: MetricsSer
 
 /** What came first. */
 async function untilEnd(
-  tape: Tape<never>,
+  tape: Pick<Tape<Fields>, 'stats'>,
   finished: Promise<void>,
   { durationMs, records }: Limits,
   signal: Promise<NodeJS.Signals>,
