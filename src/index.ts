@@ -1,8 +1,9 @@
 export type { ColumnChoice } from './block/encoder.js';
-export type { Collection, CollectOptions } from './collect/collect.js';
+export { type Collection, type CollectOptions, feedSource } from './collect/collect.js';
 export type { CollectorEvent } from './collect/collector.js';
 export type { CollectorState, CollectorStats } from './collect/collector-counters.js';
 export type { CollectorContext, CollectorSource } from './collect/context.js';
+export type { FeedOptions } from './collect/feed-source.js';
 export { TapeError, type TapeErrorCode, type TapeErrorDetails } from './errors.js';
 export type { CompressionChoice, FlushReport } from './flush/flusher.js';
 export { Gap } from './gaps.js';
@@ -19,7 +20,9 @@ export type {
   SymbolColumn,
   TextColumn,
 } from './read/batch.js';
-export type { Damage, ScanOptions } from './read/reader.js';
+export type { Damage } from './read/reader.js';
+export type { ScanOptions } from './read/scan.js';
+export type { RecordOptions } from './read/selection.js';
 export type { TapeReader } from './read/tape-reader.js';
 export { repairTape } from './repair.js';
 export type { Field, FieldKind, Fields, IsOptional, RecordOf, Schema, ValueOf, ValuesOf } from './schema.js';

@@ -9,7 +9,8 @@ import { Appender, type AppenderHandle } from './journal/appender.js';
 import { failTape, stopLanes } from './journal/stopping.js';
 import type { ResolvedOptions } from './options.js';
 import type { Batch } from './read/batch.js';
-import type { ScanOptions, TapeBlocks } from './read/reader.js';
+import type { TapeBlocks } from './read/reader.js';
+import type { ScanOptions, WithoutGaps } from './read/scan.js';
 import type { Fields, Schema, ValuesOf } from './schema.js';
 import type { CatalogBlock } from './segment/catalog.js';
 import type { Session } from './session.js';
@@ -93,12 +94,16 @@ export class Tape<F extends Fields> {
   }
 
   /**
-   * Sealed records by sequence, a batch of columns at a time. Call `flush()` first to see what was appended just now. `repair`: a block
-   * of which a copy turns out to be bad is mended when the scan is done with it.
+   * Sealed records by sequence or by time, a batch of columns at a time; with `gaps`, the gaps of the tape between them. Call `flush()`
+   * first to see what was appended just now. `repair`: a block of which a copy turns out to be bad is mended when the scan is done with it.
    */
   scan<Name extends F[number]['name'] = F[number]['name']>(
-    options: ScanOptions<Name> = {},
-  ): AsyncGenerator<Batch<F, Name>> {
+    options?: WithoutGaps<ScanOptions<Name>>,
+  ): AsyncGenerator<Batch<F, Name>>;
+  scan<Name extends F[number]['name'] = F[number]['name']>(
+    options: ScanOptions<Name>,
+  ): AsyncGenerator<Batch<F, Name> | Gap>;
+  scan<Name extends F[number]['name']>(options: ScanOptions<Name> = {}): AsyncGenerator<Batch<F, Name> | Gap> {
     return this.#parts.blocks.scan(options, options.repair ? (block) => this.#mend(block) : null);
   }
 

@@ -2,7 +2,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { runtime } from 'ticktape/runtime';
 import { market } from '../collect/market.js';
-import { type FeedCounts, noCounts } from '../collect/sources/binance.js';
+import { type FeedCounts, noCounts } from '../collect/parsers/binance.js';
 import { openTape, type Tape } from '../index.js';
 import { KIND_NAMES } from '../schemas.js';
 import { Check, type Expected, type Verdict } from './demo-check.js';

@@ -30,9 +30,12 @@ export interface CollectOptions {
   onEvent?(event: CollectorEvent): void;
 }
 
+/** The module of the source that ships: feeds by WebSocket, files, the simulator. Its options are `FeedOptions`. */
+export const feedSource = new URL('./feed-source.js', import.meta.url);
+
 /** Collectors that run one source. */
 export interface Collection {
-  /** Resolves when all sources have ended by themselves or were stopped; rejected where the tape takes no more. */
+  /** Resolves when all sources have ended by themselves or were stopped; rejected where one failed for good. */
   readonly finished: Promise<void>;
   /** Ends the sources. What they have received is on the tape then; from here on nothing is recorded, which is a gap. */
   stop(): Promise<void>;

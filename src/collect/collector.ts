@@ -24,7 +24,7 @@ import {
 /** What happens to the collectors of a source. `collector`: its number among all of the tape. */
 export type CollectorEvent =
   | { type: 'started' | 'restarted' | 'ended'; collector: number; name: string }
-  /** The source threw, or its thread died; it is started again after `waitMs`, or never (null) where the tape takes no more. */
+  /** The source threw, or its thread died; it is started again after `waitMs`, or never (null) where that would not help. */
   | { type: 'failed'; collector: number; name: string; error: Error; waitMs: number | null }
   /** A gap began, or ended: then `gap.toNs` says when. */
   | { type: 'gap'; collector: number; name: string; gap: Gap }
@@ -35,7 +35,7 @@ export type CollectorEvent =
 export interface CollectorSetup {
   runtime: Runtime;
   schema: Schema;
-  task: CollectorTask;
+  task: Omit<CollectorTask, 'attempt'>;
   threads: 'workers' | 'inline';
   restart: BackoffOptions;
   counters: CollectorCounters;
@@ -57,11 +57,22 @@ interface Attempt {
 const STOP_MS = 2000;
 const STOP_NOW_MS = 200;
 
+/** What goes wrong again however often it is tried, or would record a file's records twice. */
+const FATAL = new Set<TapeError['code']>([
+  'BAD_OPTION',
+  'CLOSED',
+  'CORRUPT',
+  'FLUSHER_FAILED',
+  'IO',
+  'NOT_FOUND',
+  'UNSUPPORTED',
+]);
+
 /** A source that is kept running, with a lane of its own. */
 export class Collector {
   /** Resolves when its source can be run, for the first time. */
   readonly loaded: Promise<void>;
-  /** Resolves when its source has ended by itself, or was stopped; rejected where the tape takes no more. */
+  /** Resolves when its source has ended by itself, or was stopped; rejected where it failed for good. */
   readonly finished: Promise<void>;
   readonly #setup: CollectorSetup;
   readonly #words: Int32Array;
@@ -126,17 +137,17 @@ export class Collector {
     const { runtime, task, counters, restart } = this.#setup;
     const backoff = new Backoff(restart);
     try {
-      for (;;) {
+      for (let attempt = 0; ; attempt++) {
         const startedMs = runtime.nowMs();
         const startedNs = runtime.nowNs();
-        const outcome = await this.#runOnce();
+        const outcome = await this.#runOnce({ ...task, attempt });
         // Where it failed something may still run of it: only what is gone leaves its lane to another.
         await this.#attempt?.kill();
         this.#attempt = null;
         if (outcome === null || this.#stopping.signal.aborted) break;
         if (this.#isFirst) throw new TapeError('BAD_SOURCE', outcome.message);
-        const isFatal = outcome.code === 'CLOSED' || outcome.code === 'FLUSHER_FAILED';
-        const waitMs = isFatal ? null : backoff.next(runtime.nowMs() - startedMs);
+        const waitMs =
+          outcome.code !== null && FATAL.has(outcome.code) ? null : backoff.next(runtime.nowMs() - startedMs);
         const error = outcome.code === null ? new Error(outcome.message) : new TapeError(outcome.code, outcome.message);
         this.#missed.push(...this.#openGaps.values());
         this.#openGaps.clear();
@@ -162,7 +173,7 @@ export class Collector {
   }
 
   /** Null where the source ended by itself, else what it failed of. */
-  async #runOnce(): Promise<{ message: string; code: TapeError['code'] | null } | null> {
+  async #runOnce(task: CollectorTask): Promise<{ message: string; code: TapeError['code'] | null } | null> {
     const { threads } = this.#setup;
     const outcome = new Promise<{ message: string; code: TapeError['code'] | null } | null>((resolve) => {
       const onMessage = (message: CollectorMessage) => {
@@ -171,7 +182,7 @@ export class Collector {
         else this.#receive(message);
       };
       try {
-        this.#attempt = threads === 'inline' ? this.#inline(onMessage) : this.#thread(onMessage);
+        this.#attempt = threads === 'inline' ? this.#inline(task, onMessage) : this.#thread(task, onMessage);
       } catch (error) {
         // Options that can't be given to another thread.
         resolve(plainError(error));
@@ -184,8 +195,8 @@ export class Collector {
     return found;
   }
 
-  #thread(onMessage: (message: CollectorMessage) => void): Attempt {
-    const { runtime, task } = this.#setup;
+  #thread(task: CollectorTask, onMessage: (message: CollectorMessage) => void): Attempt {
+    const { runtime } = this.#setup;
     const worker = runtime.spawn(new URL('./collector-worker.js', import.meta.url), task);
     worker.onMessage((message) => onMessage(message as CollectorMessage));
     worker.onFailure((error) => onMessage({ type: 'failed', error: plainError(error) }));
@@ -199,8 +210,8 @@ export class Collector {
     };
   }
 
-  #inline(onMessage: (message: CollectorMessage) => void): Attempt {
-    const { runtime, schema, task } = this.#setup;
+  #inline(task: CollectorTask, onMessage: (message: CollectorMessage) => void): Attempt {
+    const { runtime, schema } = this.#setup;
     const controller = new AbortController();
     let go!: () => void;
     const going = new Promise<void>((resolve) => {

@@ -11,6 +11,8 @@ export interface CollectorContext<F extends Fields = Fields, Options = unknown> 
   readonly collector: number;
   readonly collectors: number;
   readonly name: string;
+  /** How often the source was started again after a failure. */
+  readonly attempt: number;
   readonly options: Options;
   readonly schema: Schema<F>;
   /** As of an appender: see there. */
@@ -56,6 +58,7 @@ export interface CollectorTask {
   collector: number;
   collectors: number;
   name: string;
+  attempt: number;
   options: unknown;
   schemaJson: string;
   handle: AppenderHandle;
@@ -93,7 +96,7 @@ export function makeContext(
   nowNs: () => bigint,
   tell: (message: CollectorMessage) => void,
 ): OwnedContext {
-  const { collector, collectors, name, options, handle, slot } = task;
+  const { collector, collectors, name, attempt, options, handle, slot } = task;
   const counters = new CollectorCounters(handle.memory.buffer, CONTROL, slot);
   const clocks = new BigInt64Array(task.clocks);
   const receivedAt = new BigInt64Array(task.shared);
@@ -122,6 +125,7 @@ export function makeContext(
     collector,
     collectors,
     name,
+    attempt,
     options,
     schema,
     append: plain.append,

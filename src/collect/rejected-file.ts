@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { formatTimeNs } from '../times.js';
 
 /** Of a message that is longer, this much is kept, and how long it was. */
 const MOST_CHARACTERS = 65_536;
@@ -19,7 +20,7 @@ export class RejectedFile {
 
   /** @throws the system's error */
   add(tsNs: bigint, collector: number, reason: string, message: string | Uint8Array): void {
-    const ts = `${new Date(Number(tsNs / 1_000_000n)).toISOString().slice(0, -1)}${String(tsNs % 1_000_000n).padStart(6, '0')}Z`;
+    const ts = formatTimeNs(tsNs);
     const kept =
       typeof message === 'string'
         ? { message: message.slice(0, MOST_CHARACTERS) }

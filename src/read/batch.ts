@@ -35,6 +35,11 @@ export class SymbolColumn {
     return ids;
   }
 
+  /** The names of ids; of some there may be no row. */
+  get names(): ReadonlyMap<number, string> {
+    return this.#names;
+  }
+
   /** Other rows of the same batch. */
   with(ids: Uint32Array): SymbolColumn {
     return new SymbolColumn(ids, this.#names);

@@ -1,9 +1,11 @@
 import { TapeError } from '../errors.js';
+import type { Gap } from '../gaps.js';
 import type { Fields, Schema } from '../schema.js';
 import type { ScrubbedTape } from '../storage/scrub/survey-copies.js';
 import { type Verdict, type VerifyOptions, verifyTape } from '../storage/scrub/verify.js';
 import type { Batch } from './batch.js';
-import type { Damage, ScanOptions, TapeBlocks } from './reader.js';
+import type { Damage, TapeBlocks } from './reader.js';
+import type { ScanOptions, WithoutGaps } from './scan.js';
 
 /** A tape opened for reading, in any process, also while another writes it. */
 export class TapeReader<F extends Fields> {
@@ -18,16 +20,25 @@ export class TapeReader<F extends Fields> {
   }
 
   /**
-   * Sealed records by sequence, a batch of columns at a time.
+   * Sealed records by sequence or by time, a batch of columns at a time; with `gaps`, the gaps of the tape between them.
    * @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED`; `READ_ONLY` where it is asked to repair
    */
   scan<Name extends F[number]['name'] = F[number]['name']>(
-    options: ScanOptions<Name> = {},
-  ): AsyncGenerator<Batch<F, Name>> {
+    options?: WithoutGaps<ScanOptions<Name>>,
+  ): AsyncGenerator<Batch<F, Name>>;
+  scan<Name extends F[number]['name'] = F[number]['name']>(
+    options: ScanOptions<Name>,
+  ): AsyncGenerator<Batch<F, Name> | Gap>;
+  scan<Name extends F[number]['name']>(options: ScanOptions<Name> = {}): AsyncGenerator<Batch<F, Name> | Gap> {
     if (options.repair) {
       throw new TapeError('READ_ONLY', 'option repair: this tape is only read: open it for writing, or use repairTape');
     }
     return this.#blocks.scan(options);
+  }
+
+  /** What the tape was not told while it was recorded, by when it began. */
+  gaps(): Gap[] {
+    return this.#blocks.gaps();
   }
 
   /** Reads and checks every copy of every block, also while a writer is at work. */
