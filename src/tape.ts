@@ -7,12 +7,13 @@ import type { Gap } from './gaps.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { failTape, stopLanes } from './journal/stopping.js';
 import type { ResolvedOptions } from './options.js';
+import { asOf } from './read/as-of.js';
 import { type Bar, type BarOptions, bars } from './read/bars.js';
 import type { Batch } from './read/batch.js';
 import type { TapeBlocks } from './read/reader.js';
 import { Replay, type ReplayOptions } from './read/replay.js';
 import type { ScanOptions, WithoutGaps } from './read/scan.js';
-import type { Fields, Schema, ValuesOf } from './schema.js';
+import type { Fields, RecordOf, Schema, ValuesOf } from './schema.js';
 import type { CatalogBlock } from './segment/catalog.js';
 import type { Session } from './session.js';
 import { readCounters, type TapeStats } from './stats.js';
@@ -114,6 +115,14 @@ export class Tape<F extends Fields> {
    */
   bars(options: BarOptions): AsyncGenerator<Bar> {
     return bars(this.#parts.blocks, options, runtime);
+  }
+
+  /**
+   * The last sealed record of a symbol at `ns` or before; null where there is none. Reads backwards from there, not the whole tape.
+   * @throws TapeError `BAD_OPTION` where the schema has no symbol field, `BLOCK_MISSING`, `BLOCK_DAMAGED`
+   */
+  async asOf(ns: bigint, symbol: string): Promise<RecordOf<F> | null> {
+    return asOf(this.#parts.blocks, ns, symbol);
   }
 
   async #mend(block: CatalogBlock): Promise<void> {

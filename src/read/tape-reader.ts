@@ -1,8 +1,9 @@
 import { TapeError } from '../errors.js';
 import type { Gap } from '../gaps.js';
-import type { Fields, Schema } from '../schema.js';
+import type { Fields, RecordOf, Schema } from '../schema.js';
 import type { ScrubbedTape } from '../storage/scrub/survey-copies.js';
 import { type Verdict, type VerifyOptions, verifyTape } from '../storage/scrub/verify.js';
+import { asOf } from './as-of.js';
 import { type Bar, type BarOptions, bars } from './bars.js';
 import type { Batch } from './batch.js';
 import type { Damage, TapeBlocks } from './reader.js';
@@ -57,6 +58,14 @@ export class TapeReader<F extends Fields> {
    */
   bars(options: BarOptions): AsyncGenerator<Bar> {
     return bars(this.#blocks, options, this.#scrubbed.runtime);
+  }
+
+  /**
+   * The last sealed record of a symbol at `ns` or before; null where there is none. Reads backwards from there, not the whole tape.
+   * @throws TapeError `BAD_OPTION` where the schema has no symbol field, `BLOCK_MISSING`, `BLOCK_DAMAGED`
+   */
+  async asOf(ns: bigint, symbol: string): Promise<RecordOf<F> | null> {
+    return asOf(this.#blocks, ns, symbol);
   }
 
   /** What the tape was not told while it was recorded, by when it began. */
