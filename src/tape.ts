@@ -20,6 +20,7 @@ import { readCounters, type TapeStats } from './stats.js';
 import { mendBlock } from './storage/scrub/mend-block.js';
 import { type RepairOptions, type RepairResult, repairTapeOn } from './storage/scrub/repair-tape.js';
 import type { ScrubbedTape } from './storage/scrub/survey-copies.js';
+import { Turns } from './storage/scrub/turns.js';
 import { type Verdict, type VerifyOptions, verifyTape } from './storage/scrub/verify.js';
 
 /** A tape opened for writing. One process at a time has one. */
@@ -93,7 +94,8 @@ export class Tape<F extends Fields> {
     options: ScanOptions<Name>,
   ): AsyncGenerator<Batch<F, Name> | Gap>;
   scan<Name extends F[number]['name']>(options: ScanOptions<Name> = {}): AsyncGenerator<Batch<F, Name> | Gap> {
-    return this.#parts.blocks.scan(options, options.repair ? (block) => this.#mend(block) : null);
+    const mend = options.repair ? (block: CatalogBlock) => this.#mend(block) : null;
+    return this.#parts.blocks.scan(options, mend, new Turns(runtime, options.signal));
   }
 
   /**

@@ -15,6 +15,14 @@ const commands: Record<string, Command> = {
     summary: 'record a simulated or captured feed, read it back, verify every copy, report',
     load: () => import('./demo.js'),
   },
+  scan: {
+    summary: 'print the records of a tape: of a time, of symbols, with values',
+    load: () => import('./scan.js'),
+  },
+  replay: {
+    summary: 'give out the records of a tape at the pace at which they came, also to WebSocket clients',
+    load: () => import('./replay.js'),
+  },
   verify: {
     summary: 'read and check every copy of every block of a tape',
     load: () => import('./verify.js'),

@@ -2,6 +2,7 @@ import { TapeError } from '../errors.js';
 import type { Gap } from '../gaps.js';
 import type { Fields, RecordOf, Schema } from '../schema.js';
 import type { ScrubbedTape } from '../storage/scrub/survey-copies.js';
+import { Turns } from '../storage/scrub/turns.js';
 import { type Verdict, type VerifyOptions, verifyTape } from '../storage/scrub/verify.js';
 import { asOf } from './as-of.js';
 import { type Bar, type BarOptions, bars } from './bars.js';
@@ -36,7 +37,7 @@ export class TapeReader<F extends Fields> {
     if (options.repair) {
       throw new TapeError('READ_ONLY', 'option repair: this tape is only read: open it for writing, or use repairTape');
     }
-    return this.#blocks.scan(options);
+    return this.#blocks.scan(options, null, new Turns(this.#scrubbed.runtime, options.signal));
   }
 
   /**
