@@ -2,6 +2,7 @@ import type { DecodedColumn, Values } from '../block/decoder.js';
 import type { BlockSymbol } from '../block/header.js';
 import { assert } from '../errors.js';
 import type { FieldKind, Fields, IsOptional, PlacedField, RecordOf } from '../schema.js';
+import { recordMaker } from './record-maker.js';
 
 /** A column of symbols: ids that hold within one batch, and their names. */
 export class SymbolColumn {
@@ -26,6 +27,23 @@ export class SymbolColumn {
 
   at(row: number): string {
     return this.name(this.ids[row]);
+  }
+
+  /** The ids of this column that stand for the name: one, or none. */
+  idsOf(name: string): number[] {
+    const ids: number[] = [];
+    for (const [id, named] of this.#names) if (named === name) ids.push(id);
+    return ids;
+  }
+
+  /** The names of ids; of some there may be no row. */
+  get names(): ReadonlyMap<number, string> {
+    return this.#names;
+  }
+
+  /** Other rows of the same batch. */
+  with(ids: Uint32Array): SymbolColumn {
+    return new SymbolColumn(ids, this.#names);
   }
 }
 
@@ -66,10 +84,15 @@ export class TextColumn {
   at(row: number): string {
     return decoder.decode(this.#bytes.at(row));
   }
+
+  /** The texts in UTF-8. */
+  get encoded(): BytesColumn {
+    return this.#bytes;
+  }
 }
 
 /** The id of rows without a symbol in a column of optional ones: no symbol's own. Its name is ''. */
-const NO_SYMBOL = 2 ** 32 - 1;
+export const NO_SYMBOL = 2 ** 32 - 1;
 
 /** A column of values that may be absent. */
 export class OptionalColumn<C extends { readonly length: number; at(row: number): unknown }> {
@@ -128,31 +151,75 @@ export type ColumnsOf<F extends Fields, Name extends string> = {
   >;
 };
 
-/** Records in columns: some or all of one block. */
+/** A column of any kind, optional or not. */
+export type AnyColumn = ColumnOf<FieldKind, boolean>;
+
+/** Records in columns: some or all of one block, or what lies together in time of several. */
 export class Batch<F extends Fields = Fields, Name extends string = F[number]['name']> {
   readonly length: number;
   readonly columns: ColumnsOf<F, Name>;
-  readonly #sequence: bigint;
+  readonly #sequence: bigint | BigUint64Array;
   readonly #rows: Uint32Array | null;
+  #make: ReturnType<typeof recordMaker> | null = null;
 
-  constructor(length: number, columns: ColumnsOf<F, Name>, sequence: bigint, rows: Uint32Array | null) {
+  /** `sequence`: of row 0 of what `rows` (null: all) are rows of, or of each of its rows. */
+  constructor(
+    length: number,
+    columns: ColumnsOf<F, Name>,
+    sequence: bigint | BigUint64Array,
+    rows: Uint32Array | null,
+  ) {
     this.length = length;
     this.columns = columns;
     this.#sequence = sequence;
     this.#rows = rows;
   }
 
-  /** The number of the record in the tape, from 0 on. */
+  /** Whether its records come from a lane: they have no sequences yet. */
+  get isLive(): boolean {
+    return false;
+  }
+
+  /** The number of the record in the tape, from 0 on. @throws TapeError `UNSUPPORTED` for live records, which have none yet */
   sequence(row: number): bigint {
-    return this.#sequence + BigInt(this.#rows === null ? row : this.#rows[row]);
+    const from = this.#rows === null ? row : this.#rows[row];
+    return typeof this.#sequence === 'bigint' ? this.#sequence + BigInt(from) : this.#sequence[from];
+  }
+
+  /** The rows `from` up to `to`, as views of the same columns. */
+  slice(from: number, to: number): Batch<F, Name> {
+    if (from === 0 && to === this.length) return this;
+    const columns = this.#mapColumns((column) => sliceColumn(column, from, to));
+    if (this.#rows !== null) return new Batch(to - from, columns, this.#sequence, this.#rows.subarray(from, to));
+    const sequence = this.#sequence;
+    const first = typeof sequence === 'bigint' ? sequence + BigInt(from) : sequence.subarray(from, to);
+    return new Batch(to - from, columns, first, null);
+  }
+
+  /** These rows (numbers below `length`), copied, in this order. */
+  pick(rows: Uint32Array): Batch<F, Name> {
+    const columns = this.#mapColumns((column) => pickColumn(column, rows));
+    return new Batch(rows.length, columns, this.#sequence, this.#rows === null ? rows : pick(this.#rows, rows));
+  }
+
+  /** The same records with these columns alone. */
+  only(names: readonly string[]): Batch<F, Name> {
+    const columns = this.columns as unknown as Record<string, AnyColumn>;
+    const kept = Object.fromEntries(names.map((name) => [name, columns[name]]));
+    return new Batch(this.length, kept as unknown as ColumnsOf<F, Name>, this.#sequence, this.#rows);
+  }
+
+  #mapColumns(map: (column: AnyColumn) => AnyColumn): ColumnsOf<F, Name> {
+    const columns: Record<string, AnyColumn> = {};
+    for (const name in this.columns) columns[name] = map(this.columns[name] as AnyColumn);
+    return columns as ColumnsOf<F, Name>;
   }
 
   /** One record as an object. */
   record(row: number): Pick<RecordOf<F>, Name & keyof RecordOf<F>> {
-    const record: Record<string, unknown> = {};
-    for (const [name, column] of Object.entries(this.columns))
-      record[name] = (column as { at(row: number): unknown }).at(row);
-    return record as Pick<RecordOf<F>, Name & keyof RecordOf<F>>;
+    const columns = this.columns as Record<string, AnyColumn>;
+    this.#make ??= recordMaker(columns);
+    return this.#make(columns, row) as Pick<RecordOf<F>, Name & keyof RecordOf<F>>;
   }
 
   /** All records as objects. */
@@ -197,6 +264,27 @@ function valuesOf(
     return new SymbolColumn(values as Uint32Array, names);
   }
   return values as ColumnOf<FieldKind>;
+}
+
+/** Rows of a column as a view of it. */
+function sliceColumn(column: AnyColumn, from: number, to: number): AnyColumn {
+  if (column instanceof OptionalColumn) {
+    return new OptionalColumn(sliceColumn(column.values, from, to), column.present.subarray(from, to)) as AnyColumn;
+  }
+  if (column instanceof SymbolColumn) return column.with(column.ids.subarray(from, to));
+  if (column instanceof BytesColumn) return new BytesColumn(column.offsets.subarray(from, to + 1), column.bytes);
+  if (column instanceof TextColumn) return new TextColumn(sliceColumn(column.encoded, from, to) as BytesColumn);
+  return column.subarray(from, to);
+}
+
+function pickColumn(column: AnyColumn, rows: Uint32Array): AnyColumn {
+  if (column instanceof OptionalColumn) {
+    return new OptionalColumn(pickColumn(column.values, rows), pick(column.present, rows)) as AnyColumn;
+  }
+  if (column instanceof SymbolColumn) return column.with(pick(column.ids, rows));
+  if (column instanceof BytesColumn) return pickBytes(column, rows);
+  if (column instanceof TextColumn) return new TextColumn(pickBytes(column.encoded, rows));
+  return pick(column, rows);
 }
 
 function pick<T extends Values>(values: T, rows: Uint32Array): T {
