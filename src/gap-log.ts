@@ -104,14 +104,15 @@ export class GapLog {
     return ended;
   }
 
-  /**
-   * No collector records any more from `fromNs` on: what any of them missed before ends there, and a gap of all of them begins that lasts
-   * until `recordingAt`.
-   */
+  /** A session died while collectors ran: what any of them missed before ends at its last sign of life, and from then on nothing was recorded. */
+  diedAt(fromNs: bigint): void {
+    for (const { id, gap } of this.open()) if (gap.reason !== NOT_RECORDING) this.end(id, fromNs);
+    this.stoppedAt(fromNs);
+  }
+
+  /** No collector records any more from `fromNs` on: a gap of all of them that lasts until `recordingAt`. */
   stoppedAt(fromNs: bigint): void {
-    const open = this.open();
-    for (const { id, gap } of open) if (gap.reason !== NOT_RECORDING) this.end(id, fromNs);
-    if (open.some(({ gap }) => gap.reason === NOT_RECORDING && gap.collector === null)) return;
+    if (this.open().some(({ gap }) => gap.reason === NOT_RECORDING && gap.collector === null)) return;
     this.add(new Gap({ collector: null, name: '', fromNs, toNs: null, reason: NOT_RECORDING }));
   }
 

@@ -10,7 +10,8 @@ export { Gap } from './gaps.js';
 export type { Appender, AppenderHandle } from './journal/appender.js';
 export type { RecoveryReport } from './journal/recovery.js';
 export { openAppender, openTape, type ReadOptions, readSchema } from './open.js';
-export type { Compression, Durability, OnFull, RetentionOptions, TapeOptions } from './options.js';
+export type { Compression, Durability, FlusherPlace, OnFull, RetentionOptions, TapeOptions } from './options.js';
+export type { Bar, BarOptions } from './read/bars.js';
 export type {
   Batch,
   BytesColumn,
@@ -21,8 +22,12 @@ export type {
   TextColumn,
 } from './read/batch.js';
 export type { Damage } from './read/reader.js';
+export type { Replay, ReplayedRecord, ReplayOptions } from './read/replay.js';
 export type { ScanOptions } from './read/scan.js';
 export type { RecordOptions } from './read/selection.js';
+export type { Follower } from './read/tail/follower.js';
+export type { LaneName, LiveBatch } from './read/tail/live-batch.js';
+export type { FollowOptions, Tail, TailOptions, TailStart } from './read/tail/tail.js';
 export type { TapeReader } from './read/tape-reader.js';
 export { repairTape } from './repair.js';
 export type { Field, FieldKind, Fields, IsOptional, RecordOf, Schema, ValueOf, ValuesOf } from './schema.js';

@@ -34,6 +34,9 @@ export interface Kernels {
     maxRows: number,
   ): number;
   release(lane: number, position: bigint): void;
+  lookAtLanes(cursors: number, count: number, isOver: number): number;
+  follow(cursor: number, index: number, maxRows: number): number;
+  recall(cursor: number, position: bigint, limit: bigint, index: number, maxRows: number): number;
   probe(lane: number, position: bigint, limit: bigint): number;
   intern(staged: number, capacity: number): number;
   distinct(ids: number, count: number, seen: number, capacity: number, out: number): number;
@@ -49,6 +52,20 @@ export interface Kernels {
     which: number,
     out: number,
     outEnd: number,
+  ): number;
+  bars(
+    slots: number,
+    times: number,
+    prices: number,
+    sizes: number,
+    from: number,
+    count: number,
+    lastNs: bigint,
+    accumulators: number,
+    slotCount: number,
+    touched: number,
+    priceMultiplier: number,
+    sizeMultiplier: number,
   ): number;
   widen(source: number, kind: number, count: number, out: number): void;
   narrow(source: number, kind: number, count: number, out: number): number;

@@ -3,14 +3,20 @@ import { CONTROL_STATE, TAPE_CLOSING } from '../assembly/layout.js';
 import { Collecting, type Collection, type CollectOptions } from './collect/collect.js';
 import { TapeError } from './errors.js';
 import type { FlushReport } from './flush/flusher.js';
-import type { RemoteFlusher } from './flush/remote.js';
+import type { TapeFlusher } from './flush/local.js';
 import { Gap } from './gaps.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { failTape, stopLanes } from './journal/stopping.js';
+import { thisThread } from './journal/this-thread.js';
 import type { ResolvedOptions } from './options.js';
+import { type Bar, type BarOptions, bars } from './read/bars.js';
 import type { Batch } from './read/batch.js';
 import type { TapeBlocks } from './read/reader.js';
+import { Replay, type ReplayOptions } from './read/replay.js';
 import type { ScanOptions, WithoutGaps } from './read/scan.js';
+import type { Follower, TailSource } from './read/tail/follower.js';
+import { type FollowOptions, hostOf, makeFollower, Tail, type TailOptions } from './read/tail/tail.js';
+import { makeTailSource } from './read/tail/tail-source.js';
 import type { Fields, Schema, ValuesOf } from './schema.js';
 import type { CatalogBlock } from './segment/catalog.js';
 import type { Session } from './session.js';
@@ -32,6 +38,7 @@ export class Tape<F extends Fields> {
   readonly #collecting: Collecting;
   #closing: Promise<void> | null = null;
   #trouble: Error | null = null;
+  #isClosed = false;
 
   /** Use `openTape`. */
   constructor(schema: Schema<F>, parts: TapeParts<F>) {
@@ -80,6 +87,7 @@ export class Tape<F extends Fields> {
       at: journal.laneAt(lane),
       symbolCapacity: journal.map.symbolCapacity,
       onFull: options.onFull,
+      ...(options.flusher === 'inline' && { flusherThread: thisThread }),
     };
   }
 
@@ -105,6 +113,56 @@ export class Tape<F extends Fields> {
   ): AsyncGenerator<Batch<F, Name> | Gap>;
   scan<Name extends F[number]['name']>(options: ScanOptions<Name> = {}): AsyncGenerator<Batch<F, Name> | Gap> {
     return this.#parts.blocks.scan(options, options.repair ? (block) => this.#mend(block) : null);
+  }
+
+  /**
+   * Sealed records by time, at the pace of their timestamps: `for await (const batch of tape.replay({ speed: 10 }))`, or record by record
+   * with `.records()`; with `gaps`, the gaps of the tape between them. @throws TapeError `BAD_OPTION`
+   */
+  replay<Name extends F[number]['name'] = F[number]['name']>(
+    options?: WithoutGaps<ReplayOptions<Name>>,
+  ): Replay<F, Name>;
+  replay<Name extends F[number]['name'] = F[number]['name']>(options: ReplayOptions<Name>): Replay<F, Name, Gap>;
+  replay<Name extends F[number]['name']>(options: ReplayOptions<Name> = {}): Replay<F, Name, Gap> {
+    return new Replay(this.#parts.blocks, options, runtime);
+  }
+
+  /**
+   * Sealed records as bars of each symbol: open, high, low, close, volume and more of every interval in which it has records, by time:
+   * `for await (const { ts, symbol, close } of tape.bars({ interval: '1m' }))`.
+   * @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED`
+   */
+  bars(options: BarOptions): AsyncGenerator<Bar> {
+    return bars(this.#parts.blocks, options, runtime);
+  }
+
+  /**
+   * Records as they come, of all threads, sealed or not: an async iterable of batches, or with `records()` of records. It begins now,
+   * whenever it is iterated, and ends once the tape is closed.
+   * @throws TapeError `BAD_OPTION`, `CLOSED`
+   */
+  tail<Name extends F[number]['name'] = F[number]['name']>(
+    options?: WithoutGaps<TailOptions<Name>>,
+  ): Tail<F, Name, Batch<F, Name>>;
+  tail<Name extends F[number]['name'] = F[number]['name']>(
+    options: TailOptions<Name>,
+  ): Tail<F, Name, Batch<F, Name> | Gap>;
+  tail<Name extends F[number]['name']>(options: TailOptions<Name> = {}): Tail<F, Name, Batch<F, Name> | Gap> {
+    this.#checkOpen();
+    return new Tail(this.#tailSource(), options, { ...hostOf(runtime), isClosed: () => this.#isClosed });
+  }
+
+  /** The same to be polled: nothing is allocated, and a live batch holds until the next poll. @throws TapeError as `tail` */
+  follow(options: FollowOptions = {}): Follower<F> {
+    this.#checkOpen();
+    return makeFollower(this.#tailSource(), options);
+  }
+
+  #tailSource(): TailSource<F> {
+    const { session, options } = this.#parts;
+    const { tapeId, zstd, catalog, survey } = session;
+    const { read } = options;
+    return makeTailSource(runtime, { schema: this.schema, tapeId, journal: survey.journal, zstd, read, catalog });
   }
 
   async #mend(block: CatalogBlock): Promise<void> {
@@ -229,6 +287,7 @@ export class Tape<F extends Fields> {
         failTape(journal.memory, journal.map);
         session.abandon();
       }
+      this.#isClosed = true;
     }
   }
 
@@ -258,7 +317,7 @@ export interface OpenGap {
 export interface TapeParts<F extends Fields> {
   options: ResolvedOptions;
   session: Session;
-  flusher: RemoteFlusher;
+  flusher: TapeFlusher;
   blocks: TapeBlocks<F>;
   onTrouble(listener: (error: Error) => void): void;
 }

@@ -37,6 +37,7 @@ import {
   type ValuesOf,
 } from '../schema.js';
 import { NEVER } from './lane.js';
+import { thisThread } from './this-thread.js';
 
 /** What a thread needs to append to a lane of its own. Structured-cloneable: post it to one worker. */
 export interface AppenderHandle {
@@ -48,6 +49,8 @@ export interface AppenderHandle {
   readonly at: number;
   readonly symbolCapacity: number;
   readonly onFull: OnFull;
+  /** The thread that drives the flusher, where that has none of its own: who waits there for room waits for ever. */
+  readonly flusherThread?: string;
 }
 
 /** Who waits looks for himself this often at least. Nobody relies on it. */
@@ -272,7 +275,7 @@ export class Appender<F extends Fields = Fields> {
 
   /** What `append` answers for a record that the kernel did not simply take; undefined: try again. */
   #refused(code: number, values: unknown[], scaled: boolean): number | undefined {
-    const { at, lane, onFull } = this.#handle;
+    const { at, lane, onFull, flusherThread } = this.#handle;
     if (code === FULL) {
       if (this.#hasFailed()) throw flusherFailed();
       // What makes room from here on is for nobody any more.
@@ -283,6 +286,12 @@ export class Appender<F extends Fields = Fields> {
       if (onFull === 'drop') {
         this.#kernels.countDrop(at);
         return -1;
+      }
+      if (flusherThread === thisThread) {
+        throw new TapeError(
+          'FULL',
+          `lane ${lane} is full, and this thread can't wait, as it drives the flusher itself: await flush() and append again`,
+        );
       }
       this.#wait();
       return undefined;

@@ -21,6 +21,8 @@ export class FeedServer {
   readonly #server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   readonly #shares: readonly (readonly (string | Uint8Array)[])[];
   readonly #sent: number[];
+  /** Of these, what the other side is known to have. */
+  readonly #received: number[];
   readonly #cutAfter: (share: number, sent: number) => { messages: number; how: Cut };
   #done!: () => void;
   #failed!: (error: Error) => void;
@@ -33,6 +35,7 @@ export class FeedServer {
     this.#shares = shares;
     this.#cutAfter = cutAfter;
     this.#sent = shares.map(() => 0);
+    this.#received = shares.map(() => 0);
     this.cuts = shares.map(() => 0);
     this.subscribed = shares.map(() => []);
     this.played = new Promise((resolve, reject) => {
@@ -84,10 +87,11 @@ export class FeedServer {
         throw new Error(`${share}: the other side left before it had everything`);
       }),
     ]);
+    this.#received[share] = until;
     if (until < messages.length) {
       this.cuts[share]++;
       if (how === 'close') socket.close(1001, 'later');
       else socket.terminate();
-    } else if (this.#sent.every((sent, i) => sent === this.#shares[i].length)) this.#done();
+    } else if (this.#received.every((received, i) => received === this.#shares[i].length)) this.#done();
   }
 }
