@@ -4,7 +4,7 @@ import { Collecting, type Collection, type CollectOptions } from './collect/coll
 import { TapeError } from './errors.js';
 import type { FlushReport } from './flush/flusher.js';
 import type { TapeFlusher } from './flush/local.js';
-import { Gap } from './gaps.js';
+import { checkGap, Gap } from './gaps.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { failTape, stopLanes } from './journal/stopping.js';
 import { thisThread } from './journal/this-thread.js';
@@ -244,12 +244,19 @@ export class Tape<F extends Fields> {
   /**
    * Tells readers that something was missed from `fromNs` (now) on, up to `toNs` or until `end` is called. It is on every storage node
    * then, or a warning says on which not. `reason`: some 160 bytes of it are kept.
+   * @throws TapeError `BAD_OPTION`, `CLOSED`
    */
   gap({ collector = null, name = '', reason, fromNs = this.now(), toNs = null }: GapOptions): OpenGap {
     this.#checkOpen();
+    const gap = new Gap({ collector, name, fromNs, toNs, reason });
+    checkGap(gap);
     const { gaps } = this.#parts.session;
-    const id = gaps.add(new Gap({ collector, name, fromNs, toNs, reason }));
-    return { end: (atNs = this.now()) => gaps.end(id, atNs) };
+    const id = gaps.add(gap);
+    return {
+      end: (atNs = this.now()) => {
+        gaps.end(id, atNs);
+      },
+    };
   }
 
   stats(): TapeStats {

@@ -90,7 +90,7 @@ streams = [
 # collectors = 10
 # ping_interval = "15s"
 # idle_timeout = "60s"
-# queue = 10_000
+# connect_timeout = "10s"
 
 # [feed.coinbase]
 # kind = "websocket"
@@ -111,7 +111,7 @@ streams = [
 # parser = "fields"
 # path = "-"
 
-# A captured feed: gzip, a line a message, "<ns> <json>".
+# A captured feed: a line a message, "<ns> <json>", gzip or not. With more than one collector its lines are dealt out to them.
 # [feed.captured]
 # kind = "feed-file"
 # parser = "binance"
