@@ -190,6 +190,27 @@ export const CURSOR_OFFSET = 24;
 export const CURSOR_SIZE = 28;
 export const CURSOR_BYTES = 32;
 
+// ---- a reader's cursor of a lane that it follows, in its own memory ----------------------------------------------------------------
+/** u64: behind the last record that was copied, and up to where records count, as of the last look. */
+export const FOLLOW_POSITION = 0;
+export const FOLLOW_LIMIT = 8;
+/** u64: `head`, as of the last look. */
+export const FOLLOW_HEAD = 16;
+/** Of the lane's header, which was checked: the file itself may change. u64 salt, u32 capacity, u32 least bytes of a record. */
+export const FOLLOW_SALT = 24;
+export const FOLLOW_CAPACITY = 32;
+export const FOLLOW_RECORD_BYTES = 36;
+/** u32 pointers: to the lane's window, and to a ring of the same size where records are copied to. */
+export const FOLLOW_LANE = 40;
+export const FOLLOW_COPY = 44;
+/** u32 of the first cursor: changed for the order that it brings. */
+export const FOLLOW_FENCE = 48;
+/** u64: up to where the last `recall` came. */
+export const FOLLOW_RECALLED = 56;
+export const FOLLOW_BYTES = 64;
+/** What `lookAtLanes` answers where a lane's `head` has passed its cursor. */
+export const LAPPED = -1;
+
 // ---- codec --------------------------------------------------------------------------------------------------------------------------
 /** Values that a dictionary holds at most, and slots of the hash table (16 bytes each) that makes one. */
 export const MAX_DICTIONARY = 256;
@@ -216,3 +237,21 @@ export const TOO_LARGE = -3;
 export const DAMAGED = -100;
 /** Field i was refused (range, not a whole number, not a decimal of that scale): REFUSED - i. */
 export const REFUSED = -1000;
+
+// ---- bars: an accumulator a symbol --------------------------------------------------------------------------------------------
+
+/** u64: records in it; 0 where it is to begin anew. */
+export const BAR_COUNT = 0;
+/** f64 each. */
+export const BAR_OPEN = 8;
+export const BAR_HIGH = 16;
+export const BAR_LOW = 24;
+export const BAR_CLOSE = 32;
+/** i128 in last places of the sizes, or f64. */
+export const BAR_VOLUME = 40;
+/** Sum of price times size: i128 in last places of the two, or f64. */
+export const BAR_TURNOVER = 56;
+export const BAR_BYTES = 72;
+/** What `bars` answers where it can't go on. */
+export const BARS_BAD_SLOT = -1;
+export const BARS_TOO_LARGE = -2;

@@ -7,9 +7,21 @@ import { Interrupted } from './interrupt.js';
 
 // In the order in which a tape's life goes.
 const commands: Commands = {
+  init: {
+    summary: 'write a commented configuration to begin with',
+    load: () => import('./init.js'),
+  },
+  record: {
+    summary: 'record feeds as a configuration says',
+    load: () => import('./record.js'),
+  },
   top: {
     summary: 'watch a recorder at work: rates, lanes, collectors, storage nodes',
     load: () => import('./top.js'),
+  },
+  tail: {
+    summary: 'print records as they are appended',
+    load: () => import('./tail.js'),
   },
   info: {
     summary: 'say what a tape holds: schema, times, symbols, sizes, copies',

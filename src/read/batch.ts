@@ -2,6 +2,7 @@ import type { DecodedColumn, Values } from '../block/decoder.js';
 import type { BlockSymbol } from '../block/header.js';
 import { assert } from '../errors.js';
 import type { FieldKind, Fields, IsOptional, PlacedField, RecordOf } from '../schema.js';
+import { recordMaker } from './record-maker.js';
 
 /** A column of symbols: ids that hold within one batch, and their names. */
 export class SymbolColumn {
@@ -33,6 +34,11 @@ export class SymbolColumn {
     const ids: number[] = [];
     for (const [id, named] of this.#names) if (named === name) ids.push(id);
     return ids;
+  }
+
+  /** The names of ids; of some there may be no row. */
+  get names(): ReadonlyMap<number, string> {
+    return this.#names;
   }
 
   /** Other rows of the same batch. */
@@ -86,7 +92,7 @@ export class TextColumn {
 }
 
 /** The id of rows without a symbol in a column of optional ones: no symbol's own. Its name is ''. */
-const NO_SYMBOL = 2 ** 32 - 1;
+export const NO_SYMBOL = 2 ** 32 - 1;
 
 /** A column of values that may be absent. */
 export class OptionalColumn<C extends { readonly length: number; at(row: number): unknown }> {
@@ -154,6 +160,7 @@ export class Batch<F extends Fields = Fields, Name extends string = F[number]['n
   readonly columns: ColumnsOf<F, Name>;
   readonly #sequence: bigint | BigUint64Array;
   readonly #rows: Uint32Array | null;
+  #make: ReturnType<typeof recordMaker> | null = null;
 
   /** `sequence`: of row 0 of what `rows` (null: all) are rows of, or of each of its rows. */
   constructor(
@@ -168,7 +175,12 @@ export class Batch<F extends Fields = Fields, Name extends string = F[number]['n
     this.#rows = rows;
   }
 
-  /** The number of the record in the tape, from 0 on. */
+  /** Whether its records come from a lane: they have no sequences yet. */
+  get isLive(): boolean {
+    return false;
+  }
+
+  /** The number of the record in the tape, from 0 on. @throws TapeError `UNSUPPORTED` for live records, which have none yet */
   sequence(row: number): bigint {
     const from = this.#rows === null ? row : this.#rows[row];
     return typeof this.#sequence === 'bigint' ? this.#sequence + BigInt(from) : this.#sequence[from];
@@ -190,6 +202,13 @@ export class Batch<F extends Fields = Fields, Name extends string = F[number]['n
     return new Batch(rows.length, columns, this.#sequence, this.#rows === null ? rows : pick(this.#rows, rows));
   }
 
+  /** The same records with these columns alone. */
+  only(names: readonly string[]): Batch<F, Name> {
+    const columns = this.columns as unknown as Record<string, AnyColumn>;
+    const kept = Object.fromEntries(names.map((name) => [name, columns[name]]));
+    return new Batch(this.length, kept as unknown as ColumnsOf<F, Name>, this.#sequence, this.#rows);
+  }
+
   #mapColumns(map: (column: AnyColumn) => AnyColumn): ColumnsOf<F, Name> {
     const columns: Record<string, AnyColumn> = {};
     for (const name in this.columns) columns[name] = map(this.columns[name] as AnyColumn);
@@ -198,10 +217,9 @@ export class Batch<F extends Fields = Fields, Name extends string = F[number]['n
 
   /** One record as an object. */
   record(row: number): Pick<RecordOf<F>, Name & keyof RecordOf<F>> {
-    const record: Record<string, unknown> = {};
-    for (const [name, column] of Object.entries(this.columns))
-      record[name] = (column as { at(row: number): unknown }).at(row);
-    return record as Pick<RecordOf<F>, Name & keyof RecordOf<F>>;
+    const columns = this.columns as Record<string, AnyColumn>;
+    this.#make ??= recordMaker(columns);
+    return this.#make(columns, row) as Pick<RecordOf<F>, Name & keyof RecordOf<F>>;
   }
 
   /** All records as objects. */

@@ -4,26 +4,15 @@ import { BlockDecoder, DamagedBlock } from '../block/decoder.js';
 import type { BlockHeader } from '../block/header.js';
 import { TapeError } from '../errors.js';
 import type { Files } from '../files.js';
+import { type Gap, readGaps } from '../gaps.js';
 import type { Range } from '../ranges.js';
 import type { Mapper, Zstd } from '../runtime.js';
-import type { Fields, PlacedField, Schema } from '../schema.js';
+import type { Fields, Schema } from '../schema.js';
 import type { BlockCopy, Catalog, CatalogBlock } from '../segment/catalog.js';
 import { SegmentReader } from '../segment/reader.js';
-import { Batch, type ColumnsOf, columnOf } from './batch.js';
-import { planBlocks, type ScanRange, selectRows } from './plan.js';
-
-/** What a scan is asked for; all of it may be left out. */
-export interface ScanOptions<Name extends string = string> extends ScanRange {
-  /** Only records with one of these in the schema's (first) symbol field; never those where it is absent. */
-  symbols?: readonly string[];
-  /** Only these columns are read and decoded. */
-  columns?: readonly Name[];
-  /**
-   * A block of which a copy turns out to be bad is mended when the scan is done with it. Only by the tape that is open for writing;
-   * what can't be mended is a warning.
-   */
-  repair?: boolean;
-}
+import type { Batch } from './batch.js';
+import { type ScanOptions, scan, type WithoutGaps } from './scan.js';
+import { resolveSelection, type SelectedRows, type Selection, selectFrom } from './selection.js';
 
 /** Restores the copies of a block. It reports what goes wrong itself. */
 export type Mend = (block: CatalogBlock) => Promise<void>;
@@ -59,7 +48,7 @@ function windowsFor(storageNodes: number, mapper: Mapper): Windows {
 export class TapeBlocks<F extends Fields> {
   /** Copies that could not be read so far. */
   readonly damage: Damage[] = [];
-  readonly #schema: Schema<F>;
+  readonly schema: Schema<F>;
   readonly #tapeId: Uint8Array | null;
   readonly #catalog: Catalog;
   readonly #decoder: BlockDecoder;
@@ -79,7 +68,7 @@ export class TapeBlocks<F extends Fields> {
   ) {
     this.#files = files;
     this.#leastNext = leastNext;
-    this.#schema = schema;
+    this.schema = schema;
     this.#tapeId = tapeId;
     this.#catalog = catalog;
     const windows = mapper === null ? null : windowsFor(catalog.directories.length, mapper);
@@ -112,25 +101,38 @@ export class TapeBlocks<F extends Fields> {
     return from < this.#leastNext ? { from, to: this.#leastNext } : undefined;
   }
 
-  /** @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED` */
-  async *scan<Name extends F[number]['name']>(
+  /** As `Tape.scan` does. `mend`: of blocks of which a copy turns out to be bad. */
+  scan<Name extends F[number]['name'] = F[number]['name']>(
+    options: WithoutGaps<ScanOptions<Name>>,
+    mend?: Mend | null,
+  ): AsyncGenerator<Batch<F, Name>>;
+  scan<Name extends F[number]['name'] = F[number]['name']>(
+    options: ScanOptions<Name>,
+    mend?: Mend | null,
+  ): AsyncGenerator<Batch<F, Name> | Gap>;
+  scan<Name extends F[number]['name']>(
     options: ScanOptions<Name>,
     mend: Mend | null = null,
-  ): AsyncGenerator<Batch<F, Name>> {
-    const fields = this.#fields(options.columns);
-    if (options.symbols !== undefined && !this.#schema.fields.some(({ kind }) => kind === 'symbol')) {
-      throw new TapeError('BAD_OPTION', `option symbols: schema ${this.#schema.name} has no symbol field`);
-    }
-    for (const block of planBlocks(this.list(), options)) {
-      const read = this.#read(block, (header) => this.#select(header, fields, options));
-      if (read === null) continue;
-      const { result: batch, damaged } = read;
-      try {
-        if (batch !== null) yield batch;
-      } finally {
-        if (damaged) await mend?.(block);
-      }
-    }
+  ): AsyncGenerator<Batch<F, Name> | Gap> {
+    return scan(this, options, mend);
+  }
+
+  /** What the tape was not told, by when it began. */
+  gaps(): Gap[] {
+    return readGaps(this.#files, this.#catalog.directories, this.#tapeId);
+  }
+
+  /**
+   * What is wanted of a block, null where that is nothing, and whether a copy of it turned out to be bad; null where retention dropped it
+   * meanwhile. @throws TapeError `BLOCK_DAMAGED`
+   */
+  select<Name extends F[number]['name']>(
+    block: CatalogBlock,
+    selection: Selection,
+    withTimes: boolean,
+  ): { rows: SelectedRows<F, Name> | null; damaged: boolean } | null {
+    const read = this.#read(block, (header) => selectFrom<F, Name>(this.#decoder, header, selection, withTimes));
+    return read === null ? null : { rows: read.result, damaged: read.damaged };
   }
 
   /**
@@ -138,55 +140,17 @@ export class TapeBlocks<F extends Fields> {
    * @throws TapeError `BLOCK_DAMAGED`
    */
   readBlock(block: CatalogBlock): { header: BlockHeader; batch: Batch<F> } | null {
-    const fields = this.#fields(undefined);
-    const read = this.#read(block, (header) => ({ header, batch: this.#select(header, fields, {})! }));
+    const all = resolveSelection(this.schema, {});
+    const read = this.#read(block, (header) => ({
+      header,
+      batch: selectFrom<F, F[number]['name']>(this.#decoder, header, all, false)!.batch,
+    }));
     return read === null ? null : read.result;
   }
 
   /** The header alone, for what it says of lanes and symbols. @throws TapeError `BLOCK_DAMAGED` */
   readHeader(block: CatalogBlock): BlockHeader | null {
     return this.#read(block, (header) => header)?.result ?? null;
-  }
-
-  /** What is wanted of a block that is open in the decoder; null where that is nothing. */
-  #select<Name extends F[number]['name']>(
-    header: BlockHeader,
-    fields: PlacedField[],
-    { from, to, symbols: names }: ScanOptions<Name>,
-  ): Batch<F, Name> | null {
-    const { table } = this.#schema;
-    let symbols: { ids: Uint32Array; present: Uint8Array | null; wanted: Set<number> } | null = null;
-    if (names !== undefined) {
-      const asked = new Set(names);
-      const wanted = new Set(header.symbols.filter(({ name }) => asked.has(name)).map(({ id }) => id));
-      if (wanted.size === 0) return null;
-      const column = this.#decoder.column(header, table.find(({ kind }) => kind === 'symbol')!);
-      symbols = { ids: (column as { values: Uint32Array }).values, present: column.present, wanted };
-    }
-    const whole = (from === undefined || header.leastNs >= from) && (to === undefined || header.greatestNs < to);
-    const times = whole ? null : (this.#decoder.column(header, table[0]) as { values: BigInt64Array }).values;
-    const rows = selectRows(header.count, times, { from, to }, symbols);
-    if (rows?.length === 0) return null;
-    this.#decoder.prepare(header, fields);
-    const columns = Object.fromEntries(
-      fields.map((field) => [field.name, columnOf(field, this.#decoder.column(header, field), header.symbols, rows)]),
-    ) as ColumnsOf<F, Name>;
-    return new Batch<F, Name>(rows?.length ?? header.count, columns, header.sequence, rows);
-  }
-
-  #fields(columns: readonly string[] | undefined): PlacedField[] {
-    const placed = [...this.#schema.table].sort((a, b) => a.index - b.index);
-    if (columns === undefined) return placed;
-    return columns.map((name) => {
-      const field = placed.find((candidate) => candidate.name === name);
-      if (field === undefined) {
-        const names = placed.map((candidate) => candidate.name).join(', ');
-        throw new TapeError('BAD_OPTION', `option columns: ${JSON.stringify(name)} is none of ${names}`, {
-          field: name,
-        });
-      }
-      return field;
-    });
   }
 
   /**

@@ -123,9 +123,12 @@ function rangeMayPass(
   }
 }
 
-/** The rows of the batch that pass, ascending; null where all do. The batch must have the columns that are compared. */
-export function whereRows({ conditions }: Where, batch: Batch): Uint32Array | null {
-  let rows: Uint32Array | null = null;
+/**
+ * The rows of the batch that pass, ascending; null where all do. The batch must have the columns that are compared. `among`: rows,
+ * ascending, of which alone some are wanted; null for all.
+ */
+export function whereRows({ conditions }: Where, batch: Batch, among: Uint32Array | null = null): Uint32Array | null {
+  let rows = among;
   for (const condition of conditions) {
     const column = (batch.columns as Record<string, unknown>)[condition.field.name];
     const kept = passing(condition, column, rows, batch.length);
@@ -146,9 +149,9 @@ function passing(
   const present = field.optional ? (column as OptionalColumn<SymbolColumn>).present : null;
   const values = present === null ? column : (column as OptionalColumn<SymbolColumn>).values;
   const { compared, against } = comparable(field, values, value);
-  const kept = new Uint32Array(rows?.length ?? count);
-  let length = 0;
   const among = rows?.length ?? count;
+  const kept = new Uint32Array(among);
+  let length = 0;
   const holds = HOLDS[comparison];
   for (let i = 0; i < among; i++) {
     const row = rows === null ? i : rows[i];

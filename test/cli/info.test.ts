@@ -3,7 +3,7 @@ import path from 'node:path';
 import { bytes, decimal, defineSchema, openTape, optional, symbol, type TapeOptions, text, timestamp } from 'ticktape';
 import { expect, test } from 'vitest';
 import { startTicktape } from '../helpers/command-line.js';
-import { startRecorder } from '../helpers/recorder.js';
+import { startRecorder } from '../helpers/live-recorder.js';
 import { filesOf, scratch } from '../helpers/scratch.js';
 
 const schema = defineSchema(

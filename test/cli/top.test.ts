@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { startTicktape, ticktapeCommand } from '../helpers/command-line.js';
-import { startRecorder } from '../helpers/recorder.js';
+import { startRecorder } from '../helpers/live-recorder.js';
 import { scratch } from '../helpers/scratch.js';
 
 const ticktape = (...args: string[]) => startTicktape(args).ended;
