@@ -289,7 +289,7 @@ describe('a signal', () => {
 
 describe('output that nobody reads any more', () => {
   test('pipes: it goes on, and a signal still closes the tape', async () => {
-    const directory = new RecorderDirectory([...FAST, 'collectors = 2', ...SIMULATED, '[feed.off]', ...NOBODY]);
+    const directory = new RecorderDirectory([...FAST, 'collectors = 3', ...SIMULATED, '[feed.off]', ...NOBODY]);
     const { child, ended } = start(['--config', directory.config]);
     await directory.until(5000, ended);
     child.stdout!.destroy();
@@ -306,7 +306,7 @@ describe('output that nobody reads any more', () => {
     ? null
     : 'script of util-linux is not there';
   test.skipIf(noTerminal !== null)(`a closed terminal: the tape is closed ${noTerminal ?? ''}`, async () => {
-    const directory = new RecorderDirectory([...FAST, 'collectors = 2', ...SIMULATED, '[feed.off]', ...NOBODY]);
+    const directory = new RecorderDirectory([...FAST, 'collectors = 3', ...SIMULATED, '[feed.off]', ...NOBODY]);
     const [seen, pidFile] = ['seen', 'pid'].map((name) => path.join(directory.root, name));
     const quoted = [...ticktapeCommand, 'record', '--config', directory.config].map((word) => `'${word}'`).join(' ');
     const shell = `echo $$ > '${pidFile}'; exec ${quoted}`;
