@@ -1,17 +1,14 @@
 // Lines of a file or of stdin, gzip or not, however long they are and whatever is in them.
 import { Buffer } from 'node:buffer';
-import { createReadStream, read } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
+import { runtime } from 'ticktape/runtime';
 import { TapeError } from '../../errors.js';
-import { pause } from '../backoff.js';
 
 const NEWLINE = 10;
 const RETURN = 13;
 const GZIP_MAGIC = [0x1f, 0x8b];
-const STDIN = 0;
 const CHUNK_BYTES = 262_144;
-/** How long to wait where stdin has nothing and does not wait itself. */
-const NOTHING_MS = 10;
 /** A longer line is not kept. */
 export const MOST_LINE_BYTES = 16 * 1024 ** 2;
 /** What is kept of a longer one, to say which it was. */
@@ -113,7 +110,7 @@ export class LineSplitter {
 
 async function* readBytes(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const file = path === '-' ? null : createReadStream(path, { highWaterMark: CHUNK_BYTES });
-  const chunks: AsyncIterator<Uint8Array> = file === null ? readStdin(signal) : file[Symbol.asyncIterator]();
+  const chunks: AsyncIterator<Uint8Array> = file === null ? runtime.stdin(signal) : file[Symbol.asyncIterator]();
   const stop = () => void file?.destroy();
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
@@ -142,31 +139,6 @@ async function* readBytes(path: string, signal: AbortSignal): AsyncGenerator<Uin
     signal.removeEventListener('abort', stop);
     file?.destroy();
   }
-}
-
-/** By its descriptor: a thread's own process.stdin is empty, and /dev/stdin can't be opened where that is a socket. */
-async function* readStdin(signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const aborted = new Promise<null>((resolve) => signal.addEventListener('abort', () => resolve(null), { once: true }));
-  const bytes = new Uint8Array(CHUNK_BYTES);
-  while (!signal.aborted) {
-    const count = await Promise.race([readSome(bytes), aborted]);
-    // A socket, or a pipe whose other user wants it so, answers at once when there is nothing.
-    if (count === 'nothing') await pause(NOTHING_MS, signal);
-    else if (count === null || count === 0) return;
-    else yield bytes.slice(0, count);
-  }
-}
-
-function readSome(bytes: Uint8Array): Promise<number | 'nothing'> {
-  return new Promise((resolve, reject) => {
-    read(STDIN, bytes, 0, bytes.length, null, (error, count) => {
-      if (error === null) resolve(count);
-      else if (error.code === 'EAGAIN') resolve('nothing');
-      // Windows' end of a pipe.
-      else if (error.code === 'EOF') resolve(0);
-      else reject(error);
-    });
-  });
 }
 
 async function* inflate(head: Uint8Array, rest: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array> {
