@@ -1,5 +1,6 @@
 /** What went wrong, for programs: stable across versions. */
 export type TapeErrorCode =
+  | 'BAD_CONFIG' // a configuration file has mistakes, each named with its line
   | 'BAD_OPTION' // an option is missing, of the wrong type or out of range
   | 'BAD_SCHEMA' // the schema itself can't be used
   | 'BAD_SOURCE' // a collector's source can't be loaded

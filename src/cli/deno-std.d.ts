@@ -32,3 +32,11 @@ declare module 'deno-std/fmt/colors.js' {
   export function red(text: string): string;
   export function yellow(text: string): string;
 }
+
+declare module 'deno-std/text/closest_string.js' {
+  export function closestString(givenWord: string, possibleWords: readonly string[]): string;
+}
+
+declare module 'deno-std/text/levenshtein_distance.js' {
+  export function levenshteinDistance(one: string, other: string): number;
+}

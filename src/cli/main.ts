@@ -7,17 +7,25 @@ import { Interrupted } from './interrupt.js';
 
 // In the order in which a tape's life goes.
 const commands: Commands = {
+  init: {
+    summary: 'write a commented configuration to begin with',
+    load: () => import('./init.js'),
+  },
+  record: {
+    summary: 'record feeds as a configuration says',
+    load: () => import('./record.js'),
+  },
   top: {
     summary: 'watch a recorder at work: rates, lanes, collectors, storage nodes',
     load: () => import('./top.js'),
   },
-  info: {
-    summary: 'say what a tape holds: schema, times, symbols, sizes, copies',
-    load: () => import('./info.js'),
-  },
   tail: {
     summary: 'print records as they are appended',
     load: () => import('./tail.js'),
+  },
+  info: {
+    summary: 'say what a tape holds: schema, times, symbols, sizes, copies',
+    load: () => import('./info.js'),
   },
   verify: {
     summary: 'read and check every copy of every block of a tape',
