@@ -54,7 +54,8 @@ async function tail() {
       if (!good) throw new Error(`lane ${of}: ${n[row]} came where ${next[of]} was to come`);
       next[of]++;
     }
-    seen += batch.length; globalThis.dbg = () => ({ seen, live, next });
+    seen += batch.length;
+    globalThis.dbg = () => ({ seen, live, next });
     if (batch.isLive) live += batch.length;
     if (seen >= lanes * count) break;
     if (pauses > 0) await sleep(pauses);
