@@ -44,6 +44,7 @@ export class GapLog {
   readonly #gaps = new GapSet();
   readonly #copies: Copy[];
   #nextNumber = 0;
+  #isClosed = false;
 
   /**
    * Reads what the storage nodes have, and changes nothing.
@@ -87,7 +88,7 @@ export class GapLog {
     return [...this.#gaps.entries()].filter(({ gap }) => gap.toNs === null);
   }
 
-  /** Enters a gap. Storage nodes that fail get it later, with a warning. */
+  /** Enters a gap. Storage nodes that fail get it later, with a warning. @throws TapeError `CLOSED` */
   add(gap: Gap): GapId {
     const id = { epoch: this.#setup.epoch, number: this.#nextNumber++ };
     this.#enter(id, gap);
@@ -123,6 +124,7 @@ export class GapLog {
 
   /** Tries once more what storage nodes could not take, and puts all on the disk. */
   close(): void {
+    this.#isClosed = true;
     if (this.#gaps.size === 0) return;
     this.#makeGood();
     for (const copy of this.#copies) {
@@ -131,6 +133,8 @@ export class GapLog {
   }
 
   #enter(id: GapId, gap: Gap): void {
+    // From here on the files are another session's.
+    if (this.#isClosed) throw new TapeError('CLOSED', 'the tape is closed: open it again to tell of gaps');
     this.#gaps.add(id, gap);
     const entry = encodeGap(this.#setup.tapeId, id, gap);
     for (const copy of this.#copies) {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { openSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { gzipSync } from 'node:zlib';
@@ -287,12 +287,12 @@ describe('files', () => {
   });
 });
 
-test.each(['pipe', 'overlapped'] as const)('stdin, in a thread of its own (%s)', async (stdio) => {
+test.each(['another process', 'a file'])('stdin is %s: read in a thread of its own', async (what) => {
   const directory = scratch();
   const script = path.join(directory, 'stdin.mjs');
   writeFileSync(
     script,
-    `import { feedSource, openTape, schemas } from ${JSON.stringify(import.meta.resolve('../../dist/src/index.js'))};
+    `import { feedSource, openTape, schemas } from ${JSON.stringify(new URL('../../dist/src/index.js', import.meta.url).href)};
      const tape = await openTape(schemas.raw(), { storage: [${JSON.stringify(path.join(directory, 'd'))}], laneBytes: 65536 });
      const options = { name: 'in', kind: 'ndjson', parser: 'raw', path: '-' };
      await (await tape.collect(feedSource, { options })).finished;
@@ -303,8 +303,11 @@ test.each(['pipe', 'overlapped'] as const)('stdin, in a thread of its own (%s)',
      console.log(n);`,
   );
   const flags = onDeno ? ['run', '-A', '--node-modules-dir=manual', '--no-lock'] : [];
-  const child = spawn(process.execPath, [...flags, script], { stdio: [stdio, 'pipe', 'inherit'] });
-  child.stdin!.end('{"a":1}\n'.repeat(5000));
+  const rows = '{"a":1}\n'.repeat(5000);
+  writeFileSync(path.join(directory, 'rows'), rows);
+  const stdin = what === 'a file' ? openSync(path.join(directory, 'rows'), 'r') : 'pipe';
+  const child = spawn(process.execPath, [...flags, script], { stdio: [stdin, 'pipe', 'inherit'] });
+  child.stdin?.end(rows);
   let out = '';
   for await (const data of child.stdout!) out += data;
   expect(out.trim()).toBe('5000');
