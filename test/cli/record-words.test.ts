@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { Gap } from 'ticktape';
 import { expect, test } from 'vitest';
 import { CollectorEvents } from '../../dist/src/cli/collector-events.js';
@@ -74,7 +75,7 @@ test('the status line', () => {
     collectors: [collector, { ...collector, messages: 0 }, { ...collector, state: 'waiting' }],
     storageNodes: [{ state: 'healthy' }, { state: 'aside' }],
   } as unknown as SessionFigures;
-  const text = statusOf(figures, 200, 0.5).replaceAll(/\u001b\[\d+m/g, '');
+  const text = stripVTControlCharacters(statusOf(figures, 200, 0.5));
   expect(text).toBe(
     '2,000 events/s · 1,200 records · backlog 50 % · 1/3 collectors receiving · gaps 6 · rejected 0 · storage 1/2 healthy',
   );
