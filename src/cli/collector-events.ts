@@ -4,6 +4,8 @@ import type { CollectorEvent } from '../collect/collector.js';
 export class CollectorEvents {
   /** By collector: what it was last told to suffer from. */
   readonly #told = new Map<number, string>();
+  /** Gaps end now because collectors do. */
+  isStopping = false;
 
   /** Null where there is nothing to tell. */
   describe(event: CollectorEvent): string | null {
@@ -21,7 +23,7 @@ export class CollectorEvents {
         const { fromNs, toNs, reason } = event.gap;
         // A failure's is told as that.
         if (toNs === null) return reason.startsWith('failed: ') ? null : this.#news(collector, `${name}: ${reason}`);
-        if (!this.#told.delete(collector)) return null;
+        if (this.isStopping || !this.#told.delete(collector)) return null;
         return `${name}: receives again, after ${(Number(toNs - fromNs) / 1e9).toFixed(1)} s`;
       }
       case 'trouble':

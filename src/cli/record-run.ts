@@ -78,6 +78,7 @@ export async function recordFeeds(
     status.begin();
     stoppedBy = await Promise.race([ends.all, signal, untilLimit(tape, limits, over.signal)]);
     stopMs = performance.now();
+    events.isStopping = true;
     const impatient = setTimeout(
       () => warn('what is left is being stored; after a second signal the next start does it'),
       PATIENCE_MS,

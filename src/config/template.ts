@@ -29,7 +29,7 @@ schema = "market"
 # What survives: "process" (flushed records survive the death of the process) or "disk" (a power cut, too).
 # durability = "process"
 
-# While storage nodes don't keep up and a lane is full: "wait", "drop" (counted) or "throw" (the collector starts anew).
+# While storage nodes don't keep up and a lane is full: "wait", "drop" (counted) or "throw" (the message is rejected).
 # on_full = "wait"
 
 # While fewer storage nodes than \`redundancy\` are healthy: "continue" with fewer copies, or "stop" until there are enough.
