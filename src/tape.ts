@@ -9,6 +9,7 @@ import { Appender, type AppenderHandle } from './journal/appender.js';
 import { failTape, stopLanes } from './journal/stopping.js';
 import { thisThread } from './journal/this-thread.js';
 import type { ResolvedOptions } from './options.js';
+import { asOf } from './read/as-of.js';
 import { type Bar, type BarOptions, bars } from './read/bars.js';
 import type { Batch } from './read/batch.js';
 import type { TapeBlocks } from './read/reader.js';
@@ -17,13 +18,14 @@ import type { ScanOptions, WithoutGaps } from './read/scan.js';
 import type { Follower, TailSource } from './read/tail/follower.js';
 import { type FollowOptions, hostOf, makeFollower, Tail, type TailOptions } from './read/tail/tail.js';
 import { makeTailSource } from './read/tail/tail-source.js';
-import type { Fields, Schema, ValuesOf } from './schema.js';
+import type { Fields, RecordOf, Schema, ValuesOf } from './schema.js';
 import type { CatalogBlock } from './segment/catalog.js';
 import type { Session } from './session.js';
 import { readCounters, type TapeStats } from './stats.js';
 import { mendBlock } from './storage/scrub/mend-block.js';
 import { type RepairOptions, type RepairResult, repairTapeOn } from './storage/scrub/repair-tape.js';
 import type { ScrubbedTape } from './storage/scrub/survey-copies.js';
+import { Turns } from './storage/scrub/turns.js';
 import { type Verdict, type VerifyOptions, verifyTape } from './storage/scrub/verify.js';
 
 /** A tape opened for writing. One process at a time has one. */
@@ -112,7 +114,8 @@ export class Tape<F extends Fields> {
     options: ScanOptions<Name>,
   ): AsyncGenerator<Batch<F, Name> | Gap>;
   scan<Name extends F[number]['name']>(options: ScanOptions<Name> = {}): AsyncGenerator<Batch<F, Name> | Gap> {
-    return this.#parts.blocks.scan(options, options.repair ? (block) => this.#mend(block) : null);
+    const mend = options.repair ? (block: CatalogBlock) => this.#mend(block) : null;
+    return this.#parts.blocks.scan(options, mend, new Turns(runtime, options.signal));
   }
 
   /**
@@ -163,6 +166,14 @@ export class Tape<F extends Fields> {
     const { tapeId, zstd, catalog, survey } = session;
     const { read } = options;
     return makeTailSource(runtime, { schema: this.schema, tapeId, journal: survey.journal, zstd, read, catalog });
+  }
+
+  /**
+   * The last sealed record of a symbol at `ns` or before; null where there is none. Reads backwards from there, not the whole tape.
+   * @throws TapeError `BAD_OPTION` where the schema has no symbol field, `BLOCK_MISSING`, `BLOCK_DAMAGED`
+   */
+  async asOf(ns: bigint, symbol: string): Promise<RecordOf<F> | null> {
+    return asOf(this.#parts.blocks, ns, symbol);
   }
 
   async #mend(block: CatalogBlock): Promise<void> {

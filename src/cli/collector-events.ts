@@ -11,14 +11,17 @@ export class CollectorEvents {
     switch (event.type) {
       case 'failed': {
         const { error, waitMs } = event;
-        if (waitMs === null) return `${name}: ${error.message}; it is not started again`;
+        if (waitMs === null) {
+          this.#told.delete(collector);
+          return `${name}: ${error.message}; it is not started again`;
+        }
         return this.#news(collector, `${name}: ${error.message}; it is tried again`);
       }
       case 'gap': {
         const { fromNs, toNs, reason } = event.gap;
         // A failure's is told as that.
         if (toNs === null) return reason.startsWith('failed: ') ? null : this.#news(collector, `${name}: ${reason}`);
-        this.#told.delete(collector);
+        if (!this.#told.delete(collector)) return null;
         return `${name}: receives again, after ${(Number(toNs - fromNs) / 1e9).toFixed(1)} s`;
       }
       case 'trouble':

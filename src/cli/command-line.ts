@@ -22,10 +22,9 @@ export interface OptionSpec {
 
 /** The one of `words` that `word` may be a slip of, as a question; empty where none is near. */
 export function suggest(word: string, words: readonly string[]): string {
-  if (words.length === 0) return '';
-  const nearest = closestString(word, [...words]);
-  const distance = levenshteinDistance(word.toLowerCase(), nearest.toLowerCase());
-  const isNear = nearest.startsWith(word) || distance <= Math.floor(nearest.length / 2);
+  const begun = words.find((candidate) => candidate.startsWith(word));
+  const nearest = begun ?? closestString(word, [...words]);
+  const isNear = begun !== undefined || levenshteinDistance(word, nearest) <= Math.floor(nearest.length / 2);
   return isNear ? `: did you mean ${nearest}?` : '';
 }
 

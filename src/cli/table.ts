@@ -8,7 +8,7 @@ export interface Column {
   right?: boolean;
   /** Left out when the table is too wide, the highest first; 0 never. */
   rank: number;
-  /** Of the first one: which part is kept. */
+  /** Of the first one: that names are shortened at their start. */
   keepEnd?: boolean;
 }
 
@@ -20,7 +20,7 @@ export interface Cell {
 
 const GAP = 2;
 const INDENT = 2;
-const LEAST_NAME = 10;
+const LEAST_NAME = 16;
 
 /** The table as lines of `width` columns at most: its titles, then a line a row. */
 export function fitTable(columns: readonly Column[], rows: readonly (readonly Cell[])[], width: number): string[] {
@@ -34,19 +34,19 @@ export function fitTable(columns: readonly Column[], rows: readonly (readonly Ce
   };
   shrinkName();
   while (total() > width) {
-    const highest = shown.reduce((worst, i) => (columns[i].rank > columns[worst].rank ? i : worst), 0);
-    if (columns[highest].rank === 0) break;
+    const highest = shown.reduce((worst, i) => (columns[i].rank > columns[worst].rank ? i : worst));
+    if (columns[highest].rank === 0 || shown.length === 1) break;
     shown = shown.filter((i) => i !== highest);
     shrinkName();
   }
-  const line = (cells: readonly Cell[]) => {
+  const line = (cells: readonly Cell[], isTitle = false) => {
     let left = width;
     let out = '';
     shown.forEach((i, place) => {
       const before = place === 0 ? INDENT : GAP;
       const room = Math.min(widths[i], left - before);
       if (room <= 0) return;
-      const text = shorten(cells[i].text, room, columns[i].keepEnd);
+      const text = shorten(cells[i].text, room, columns[i].keepEnd && !isTitle);
       const spaces = ' '.repeat(room - widthOf(text));
       const painted = (cells[i].paint ?? ((plain) => plain))(text);
       const isLast = place === shown.length - 1;
@@ -55,5 +55,6 @@ export function fitTable(columns: readonly Column[], rows: readonly (readonly Ce
     });
     return out;
   };
-  return [line(columns.map(({ title }) => ({ text: title, paint: dim }))), ...rows.map(line)];
+  const titles = columns.map(({ title }) => ({ text: title, paint: dim }));
+  return [line(titles, true), ...rows.map((row) => line(row))];
 }

@@ -106,11 +106,13 @@ function wrap(text: string, columns: number): string[] {
 
 /** As many rows of each as there is room for, each section in turn one more; what is left out is counted. */
 function fitSections(sections: Section[], columns: number, rows: number): string[] {
-  // A blank line and the titles.
-  const overhead = 2;
-  const shown = sections.slice(0, Math.max(0, Math.floor(rows / (overhead + 1))));
-  let left = rows - (overhead + 1) * shown.length;
-  const granted = shown.map(() => 1);
+  // A blank line, the titles, a row, and how many more there are.
+  const least = sections.map((section) => 2 + Math.min(2, section.rows.length));
+  let left = rows;
+  let fitting = 0;
+  while (fitting < sections.length && left >= least[fitting]) left -= least[fitting++];
+  const shown = sections.slice(0, fitting);
+  const granted = shown.map((_, i) => least[i] - 2);
   for (let grew = true; grew && left > 0; ) {
     grew = false;
     shown.forEach((section, i) => {
@@ -120,14 +122,17 @@ function fitSections(sections: Section[], columns: number, rows: number): string
       grew = true;
     });
   }
-  return shown.flatMap((section, i) => {
+  const lines = shown.flatMap((section, i) => {
     const all = section.rows.length;
     const whole = granted[i] >= all ? all : granted[i] - 1;
     const table = fitTable(section.columns, section.rows, columns).slice(0, 1 + whole);
-    const more = all - whole;
-    return ['', ...table, ...(more > 0 ? [dim(shorten(`  … ${more} more ${section.what}`, columns))] : [])];
+    return ['', ...table, ...(all > whole ? [more(section, all - whole, columns)] : [])];
   });
+  const hidden = sections.slice(fitting);
+  return [...lines, ...hidden.map((section) => more(section, section.rows.length, columns))];
 }
+
+const more = ({ what }: Section, count: number, columns: number) => dim(shorten(`  … ${count} more ${what}`, columns));
 
 const cell = (text: string, paint?: (plain: string) => string): Cell => ({ text, paint });
 /** A count of something that should not happen. */
@@ -196,7 +201,7 @@ function lanesOf({ lanes }: Pace): Section {
 }
 
 function backlogBar(backlog: LanePace['backlog']): Cell {
-  const share = Number.isFinite(backlog) ? backlog : 0;
+  const share = backlog >= 0 && backlog <= 1 ? backlog : 0;
   const full = Math.round(share * BAR_COLUMNS);
   const text = `${'█'.repeat(full)}${'░'.repeat(BAR_COLUMNS - full)} ${String(Math.round(share * 100)).padStart(3)} %`;
   return cell(text, share >= 0.9 ? red : share >= 0.5 ? yellow : undefined);

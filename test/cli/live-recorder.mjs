@@ -1,5 +1,5 @@
 // A recorder for others to look at: appends a little all the time, with the figures of two collectors, until its stdin ends.
-//   recorder.mjs DIRECTORY JOURNAL_MODE
+//   live-recorder.mjs DIRECTORY JOURNAL_MODE
 import path from 'node:path';
 import process from 'node:process';
 import { defineSchema, f64, openAppender, openTape, symbol, timestamp } from 'ticktape';
