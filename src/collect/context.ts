@@ -282,8 +282,8 @@ export async function runSource(
   }
   let records = 0;
   for await (const values of result) {
-    if (!countsItself) received(1, 0);
     context.append(...values);
+    if (!countsItself) received(1, 0);
     if (Atomics.load(words, SHARED_STOP) === STOP_NOW) break;
     if (++records % RECORDS_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
   }

@@ -290,6 +290,18 @@ test('one append in 1,024 is timed; from a drop on each is looked at; once close
   expect(() => append(1, 2)).toThrow(expect.objectContaining({ code: 'CLOSED' }));
 });
 
+test('a tape that is closed while its collectors start: collect is rejected, and nothing was missed', async () => {
+  const root = scratch();
+  const tape = await open({ storage: [root] });
+  const starting = errorOf(() => tape.collect(source, { collectors: 2, options: { how: 'endless' } }));
+  await Promise.resolve();
+  await tape.close();
+  expect((await starting).code).toBe('CLOSED');
+  const again = await open({ storage: [root] });
+  expect(again.gaps()).toEqual([]);
+  expect(await recorded(again)).toEqual([]);
+});
+
 test('options that are none', async () => {
   const tape = await open();
   for (const [name, options] of Object.entries({
