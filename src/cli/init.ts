@@ -6,7 +6,7 @@ import { CommandLine, describeOptions, type OptionSpec, UsageError } from './com
 
 const DEFAULT_FILE = 'market.toml';
 
-const OPTIONS: OptionSpec[] = [{ name: 'force', help: 'write over a file that is there' }];
+export const OPTIONS: OptionSpec[] = [{ name: 'force', help: 'write over a file that is there' }];
 
 const HELP = `Usage: ticktape init [OPTION...] [FILE]
 

@@ -14,7 +14,7 @@ import { summary } from './record-summary.js';
 import { StopSignals } from './stop-signals.js';
 import { parseDurationMs } from './times.js';
 
-const OPTIONS: OptionSpec[] = [
+export const OPTIONS: OptionSpec[] = [
   { name: 'config', value: 'FILE', help: 'what to record, and where: ticktape init writes one' },
   { name: 'storage', value: 'DIR,…', list: true, help: 'storage directories in the place of those of FILE' },
   { name: 'journal', value: 'DIR', help: 'directory of the journal in the place of that of FILE' },

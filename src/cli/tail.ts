@@ -11,7 +11,7 @@ import { ROW_FORMATS, type RowFormat, type RowWriter, rowWriter } from './row-wr
 import { readTapeArguments, TAPE_OPTIONS } from './tape-options.js';
 import { parseTimeNs } from './times.js';
 
-const OPTIONS: OptionSpec[] = [
+export const OPTIONS: OptionSpec[] = [
   ...TAPE_OPTIONS.filter(({ name }) => name !== 'redundancy'),
   { name: 'symbol', value: 'NAME,…', list: true, help: 'only records of these symbols' },
   { name: 'where', value: 'CONDITION', list: true, help: "only records for which all hold: 'price>=61800', 'side=1'" },
