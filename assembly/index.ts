@@ -25,6 +25,17 @@ export { add, subtract } from './codec/reference';
 export { commonDivisor, join, split } from './codec/split';
 export { detokenize, tokenBits, tokenize } from './codec/tokens';
 export { minMax, narrow, rangeOf, widen } from './codec/widen';
-export { append, appendStaged, countDrop, drain, probe, release, reserve } from './lane';
+export { follow, lookAtLanes, recall } from './follow';
+export {
+  append,
+  appendScaled,
+  appendStaged,
+  appendStagedScaled,
+  countDrop,
+  drain,
+  probe,
+  release,
+  reserve,
+} from './lane';
 export { distinct, intern } from './symbols';
 export { gatherColumns, gatherVarying, move } from './transpose';

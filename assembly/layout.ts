@@ -190,6 +190,27 @@ export const CURSOR_OFFSET = 24;
 export const CURSOR_SIZE = 28;
 export const CURSOR_BYTES = 32;
 
+// ---- a reader's cursor of a lane that it follows, in its own memory ----------------------------------------------------------------
+/** u64: behind the last record that was copied, and up to where records count, as of the last look. */
+export const FOLLOW_POSITION = 0;
+export const FOLLOW_LIMIT = 8;
+/** u64: `head`, as of the last look. */
+export const FOLLOW_HEAD = 16;
+/** Of the lane's header, which was checked: the file itself may change. u64 salt, u32 capacity, u32 least bytes of a record. */
+export const FOLLOW_SALT = 24;
+export const FOLLOW_CAPACITY = 32;
+export const FOLLOW_RECORD_BYTES = 36;
+/** u32 pointers: to the lane's window, and to a ring of the same size where records are copied to. */
+export const FOLLOW_LANE = 40;
+export const FOLLOW_COPY = 44;
+/** u32 of the first cursor: changed for the order that it brings. */
+export const FOLLOW_FENCE = 48;
+/** u64: up to where the last `recall` came. */
+export const FOLLOW_RECALLED = 56;
+export const FOLLOW_BYTES = 64;
+/** What `lookAtLanes` answers where a lane's `head` has passed its cursor. */
+export const LAPPED = -1;
+
 // ---- codec --------------------------------------------------------------------------------------------------------------------------
 /** Values that a dictionary holds at most, and slots of the hash table (16 bytes each) that makes one. */
 export const MAX_DICTIONARY = 256;

@@ -1,23 +1,27 @@
 import { kernelsBase64 } from './kernels.generated.js';
 
+type AppendKernel = (
+  lane: number,
+  timestampNs: bigint,
+  a1: number,
+  a2: number,
+  a3: number,
+  a4: number,
+  a5: number,
+  a6: number,
+  a7: number,
+  a8: number,
+  a9: number,
+  a10: number,
+) => number;
+
 /** The kernels on one memory. Pointers and lengths are bytes; what each does and checks stands in assembly/. */
 export interface Kernels {
-  append(
-    lane: number,
-    timestampNs: bigint,
-    a1: number,
-    a2: number,
-    a3: number,
-    a4: number,
-    a5: number,
-    a6: number,
-    a7: number,
-    a8: number,
-    a9: number,
-    a10: number,
-  ): number;
+  append: AppendKernel;
+  appendScaled: AppendKernel;
   reserve(lane: number, size: number): number;
   appendStaged(lane: number, record: number, size: number): number;
+  appendStagedScaled(lane: number, record: number, size: number): number;
   countDrop(lane: number): void;
   drain(
     lanes: number,
@@ -30,6 +34,9 @@ export interface Kernels {
     maxRows: number,
   ): number;
   release(lane: number, position: bigint): void;
+  lookAtLanes(cursors: number, count: number, isOver: number): number;
+  follow(cursor: number, index: number, maxRows: number): number;
+  recall(cursor: number, position: bigint, limit: bigint, index: number, maxRows: number): number;
   probe(lane: number, position: bigint, limit: bigint): number;
   intern(staged: number, capacity: number): number;
   distinct(ids: number, count: number, seen: number, capacity: number, out: number): number;

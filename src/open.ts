@@ -1,11 +1,13 @@
 import { runtime } from 'ticktape/runtime';
 import { TapeError } from './errors.js';
+import { LocalFlusher, type TapeFlusher } from './flush/local.js';
 import { RemoteFlusher } from './flush/remote.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { checkPath, type ResolvedOptions, resolveOptions, type TapeOptions } from './options.js';
+import { mapperFor } from './read/mapping.js';
 import { TapeBlocks } from './read/reader.js';
+import { makeTailSource } from './read/tail/tail-source.js';
 import { TapeReader } from './read/tape-reader.js';
-import type { Mapper } from './runtime.js';
 import type { Fields, Schema } from './schema.js';
 import { Catalog } from './segment/catalog.js';
 import { beginSession, checkSchema, checkSegmentSchemas } from './session.js';
@@ -55,27 +57,27 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
   const zstd = await runtime.zstd();
   const { roster } = found;
   const leastNext = roster === null || roster.unclosedFrom !== null ? 0n : roster.nextSequence;
-  const blocks = new TapeBlocks(files, schema, found.tapeId, catalog, zstd, mapperFor(read), leastNext);
-  return new TapeReader(schema, blocks, {
-    runtime,
-    schema,
-    zstd,
-    directories: found.directories,
-    journal: found.journal,
-  });
+  const blocks = new TapeBlocks(files, schema, found.tapeId, catalog, zstd, mapperFor(runtime, read), leastNext);
+  const { tapeId, directories } = found;
+  const tailSource = () => makeTailSource(runtime, { schema, tapeId, journal: found.journal, zstd, read, catalog });
+  return new TapeReader(schema, blocks, { runtime, schema, zstd, directories, journal: found.journal }, tailSource);
 }
 
 async function openWriter<F extends Fields>(schema: Schema<F>, options: ResolvedOptions): Promise<Tape<F>> {
   const session = await beginSession(runtime, schema, options);
   const { journal, catalog, tapeId, zstd } = session;
-  let flusher: RemoteFlusher | undefined;
+  let flusher: TapeFlusher | undefined;
   try {
     let onTrouble: (error: Error) => void = () => {};
-    flusher = await RemoteFlusher.start(runtime, session.flusherSetup, (error) => {
+    const tell = (error: Error) => {
       options.onWarning(error.message);
       onTrouble(error);
-    });
-    const mapper = journal.mapped ? mapperFor(options.read) : null;
+    };
+    flusher =
+      options.flusher === 'inline'
+        ? await LocalFlusher.start(runtime, session.flusherSetup, { onTrouble: tell, onFailure: tell })
+        : await RemoteFlusher.start(runtime, session.flusherSetup, tell);
+    const mapper = journal.mapped ? mapperFor(runtime, options.read) : null;
     return new Tape(schema, {
       options,
       session,
@@ -88,17 +90,6 @@ async function openWriter<F extends Fields>(schema: Schema<F>, options: Resolved
   } catch (error) {
     await flusher?.close().catch(() => {});
     session.abandon();
-    throw error;
-  }
-}
-
-/** Of segments that are read; null where they are copied, be it for want of a mapper: results are the same. */
-function mapperFor(read: ResolvedOptions['read']): Mapper | null {
-  if (read === 'copied') return null;
-  try {
-    return runtime.mapper();
-  } catch (error) {
-    if (error instanceof TapeError && error.code === 'UNSUPPORTED') return null;
     throw error;
   }
 }

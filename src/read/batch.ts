@@ -92,7 +92,7 @@ export class TextColumn {
 }
 
 /** The id of rows without a symbol in a column of optional ones: no symbol's own. Its name is ''. */
-const NO_SYMBOL = 2 ** 32 - 1;
+export const NO_SYMBOL = 2 ** 32 - 1;
 
 /** A column of values that may be absent. */
 export class OptionalColumn<C extends { readonly length: number; at(row: number): unknown }> {
@@ -175,7 +175,12 @@ export class Batch<F extends Fields = Fields, Name extends string = F[number]['n
     this.#rows = rows;
   }
 
-  /** The number of the record in the tape, from 0 on. */
+  /** Whether its records come from a lane: they have no sequences yet. */
+  get isLive(): boolean {
+    return false;
+  }
+
+  /** The number of the record in the tape, from 0 on. @throws TapeError `UNSUPPORTED` for live records, which have none yet */
   sequence(row: number): bigint {
     const from = this.#rows === null ? row : this.#rows[row];
     return typeof this.#sequence === 'bigint' ? this.#sequence + BigInt(from) : this.#sequence[from];
@@ -195,6 +200,13 @@ export class Batch<F extends Fields = Fields, Name extends string = F[number]['n
   pick(rows: Uint32Array): Batch<F, Name> {
     const columns = this.#mapColumns((column) => pickColumn(column, rows));
     return new Batch(rows.length, columns, this.#sequence, this.#rows === null ? rows : pick(this.#rows, rows));
+  }
+
+  /** The same records with these columns alone. */
+  only(names: readonly string[]): Batch<F, Name> {
+    const columns = this.columns as unknown as Record<string, AnyColumn>;
+    const kept = Object.fromEntries(names.map((name) => [name, columns[name]]));
+    return new Batch(this.length, kept as unknown as ColumnsOf<F, Name>, this.#sequence, this.#rows);
   }
 
   #mapColumns(map: (column: AnyColumn) => AnyColumn): ColumnsOf<F, Name> {

@@ -10,14 +10,19 @@ import type { Batch } from './batch.js';
 import type { Damage, TapeBlocks } from './reader.js';
 import { Replay, type ReplayOptions } from './replay.js';
 import type { ScanOptions, WithoutGaps } from './scan.js';
+import type { Follower, TailSource } from './tail/follower.js';
+import { type FollowOptions, hostOf, makeFollower, Tail, type TailOptions } from './tail/tail.js';
 
 /** A tape opened for reading, in any process, also while another writes it. */
 export class TapeReader<F extends Fields> {
   readonly schema: Schema<F>;
   readonly #blocks: TapeBlocks<F>;
   readonly #scrubbed: ScrubbedTape;
+  readonly #tailSource: () => TailSource<F>;
+  #isClosed = false;
 
-  constructor(schema: Schema<F>, blocks: TapeBlocks<F>, scrubbed: ScrubbedTape) {
+  constructor(schema: Schema<F>, blocks: TapeBlocks<F>, scrubbed: ScrubbedTape, tailSource: () => TailSource<F>) {
+    this.#tailSource = tailSource;
     this.schema = schema;
     this.#blocks = blocks;
     this.#scrubbed = scrubbed;
@@ -62,6 +67,26 @@ export class TapeReader<F extends Fields> {
   }
 
   /**
+   * Records as they come, from any process, sealed or not: an async iterable of batches, or with `records()` of records. It goes on from
+   * one session of the writer to the next, and waits for one. It begins now, whenever it is iterated.
+   * @throws TapeError `BAD_OPTION`, and of files that are not what they should be
+   */
+  tail<Name extends F[number]['name'] = F[number]['name']>(
+    options?: WithoutGaps<TailOptions<Name>>,
+  ): Tail<F, Name, Batch<F, Name>>;
+  tail<Name extends F[number]['name'] = F[number]['name']>(
+    options: TailOptions<Name>,
+  ): Tail<F, Name, Batch<F, Name> | Gap>;
+  tail<Name extends F[number]['name']>(options: TailOptions<Name> = {}): Tail<F, Name, Batch<F, Name> | Gap> {
+    return new Tail(this.#tailSource(), options, { ...hostOf(this.#scrubbed.runtime), isClosed: () => this.#isClosed });
+  }
+
+  /** The same to be polled: nothing is allocated, and a live batch holds until the next poll. @throws TapeError as `tail` */
+  follow(options: FollowOptions = {}): Follower<F> {
+    return makeFollower(this.#tailSource(), options);
+  }
+
+  /**
    * The last sealed record of a symbol at `ns` or before; null where there is none. Reads backwards from there, not the whole tape.
    * @throws TapeError `BAD_OPTION` where the schema has no symbol field, `BLOCK_MISSING`, `BLOCK_DAMAGED`
    */
@@ -86,7 +111,9 @@ export class TapeReader<F extends Fields> {
     return this.#blocks.damage;
   }
 
+  /** Tails end. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#blocks.close();
   }
 
