@@ -1,3 +1,4 @@
+export { bars } from './bars';
 export { xxh64 } from './checksum';
 export { pack, packedSize, unpack } from './codec/bitpack';
 export { keepChanges, keepWhere, maskCount, spread } from './codec/changes';
@@ -25,6 +26,16 @@ export { commonDivisor, join, split } from './codec/split';
 export { detokenize, tokenBits, tokenize } from './codec/tokens';
 export { minMax, narrow, rangeOf, widen } from './codec/widen';
 export { follow, lookAtLanes, recall } from './follow';
-export { append, appendStaged, countDrop, drain, probe, release, reserve } from './lane';
+export {
+  append,
+  appendScaled,
+  appendStaged,
+  appendStagedScaled,
+  countDrop,
+  drain,
+  probe,
+  release,
+  reserve,
+} from './lane';
 export { distinct, intern } from './symbols';
 export { gatherColumns, gatherVarying, move } from './transpose';

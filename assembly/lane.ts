@@ -77,13 +77,13 @@ function place(lane: usize, size: u32): i32 {
 /** Encodes the record at `record`, given by `place`, and moves `tail` past it. Its position, CLOSING, or REFUSED - i. */
 // @ts-ignore: decorator
 @inline
-function publish(lane: usize, record: usize, size: u32, timestamp: u64): f64 {
+function publish(lane: usize, record: usize, size: u32, timestamp: u64, scaled: bool): f64 {
   const capacity = load<u32>(lane, LANE_CAPACITY);
   const before = load<u32>(lane, LANE_OFFSET);
   const offset = <u32>(record - lane - LANE_HEADER_BYTES);
   let position = load<u64>(lane, LANE_TAIL);
   if (offset != before) position += capacity - before;
-  const refused = encode(lane, record, size, position, timestamp);
+  const refused = encode(lane, record, size, position, timestamp, scaled);
   if (refused != ENCODED) return REFUSED - refused;
   const next = offset + size;
   store<u32>(lane, next == capacity ? 0 : next, LANE_OFFSET);
@@ -96,6 +96,39 @@ function publish(lane: usize, record: usize, size: u32, timestamp: u64): f64 {
     return CLOSING;
   }
   return <f64>position;
+}
+
+// @ts-ignore: decorator
+@inline
+function appendGiven(
+  lane: usize,
+  timestamp: i64,
+  a1: f64,
+  a2: f64,
+  a3: f64,
+  a4: f64,
+  a5: f64,
+  a6: f64,
+  a7: f64,
+  a8: f64,
+  a9: f64,
+  a10: f64,
+  scaled: bool,
+): f64 {
+  const size = load<u32>(lane, LANE_RECORD_BYTES);
+  const record = place(lane, size);
+  if (record < 0) return record;
+  store<f64>(lane, a1, LANE_ARGUMENTS + 8);
+  store<f64>(lane, a2, LANE_ARGUMENTS + 16);
+  store<f64>(lane, a3, LANE_ARGUMENTS + 24);
+  store<f64>(lane, a4, LANE_ARGUMENTS + 32);
+  store<f64>(lane, a5, LANE_ARGUMENTS + 40);
+  store<f64>(lane, a6, LANE_ARGUMENTS + 48);
+  store<f64>(lane, a7, LANE_ARGUMENTS + 56);
+  store<f64>(lane, a8, LANE_ARGUMENTS + 64);
+  store<f64>(lane, a9, LANE_ARGUMENTS + 72);
+  store<f64>(lane, a10, LANE_ARGUMENTS + 80);
+  return publish(lane, <usize>record, size, timestamp, scaled);
 }
 
 /**
@@ -116,20 +149,25 @@ export function append(
   a9: f64,
   a10: f64,
 ): f64 {
-  const size = load<u32>(lane, LANE_RECORD_BYTES);
-  const record = place(lane, size);
-  if (record < 0) return record;
-  store<f64>(lane, a1, LANE_ARGUMENTS + 8);
-  store<f64>(lane, a2, LANE_ARGUMENTS + 16);
-  store<f64>(lane, a3, LANE_ARGUMENTS + 24);
-  store<f64>(lane, a4, LANE_ARGUMENTS + 32);
-  store<f64>(lane, a5, LANE_ARGUMENTS + 40);
-  store<f64>(lane, a6, LANE_ARGUMENTS + 48);
-  store<f64>(lane, a7, LANE_ARGUMENTS + 56);
-  store<f64>(lane, a8, LANE_ARGUMENTS + 64);
-  store<f64>(lane, a9, LANE_ARGUMENTS + 72);
-  store<f64>(lane, a10, LANE_ARGUMENTS + 80);
-  return publish(lane, <usize>record, size, timestamp);
+  return appendGiven(lane, timestamp, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, false);
+}
+
+/** `append` with whole numbers of its last place for each decimal. */
+export function appendScaled(
+  lane: usize,
+  timestamp: i64,
+  a1: f64,
+  a2: f64,
+  a3: f64,
+  a4: f64,
+  a5: f64,
+  a6: f64,
+  a7: f64,
+  a8: f64,
+  a9: f64,
+  a10: f64,
+): f64 {
+  return appendGiven(lane, timestamp, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, true);
 }
 
 /** Where a record of `size` bytes goes, for a caller that writes its varying bytes itself and then calls `appendStaged`. */
@@ -142,7 +180,12 @@ export function reserve(lane: usize, size: u32): i32 {
 
 /** Fills in the fixed part of the record at `record`, given by `reserve`, from the lane's argument words, and publishes it. */
 export function appendStaged(lane: usize, record: usize, size: u32): f64 {
-  return publish(lane, record, size, load<u64>(lane, LANE_ARGUMENTS));
+  return publish(lane, record, size, load<u64>(lane, LANE_ARGUMENTS), false);
+}
+
+/** `appendStaged` with whole numbers of its last place for each decimal. */
+export function appendStagedScaled(lane: usize, record: usize, size: u32): f64 {
+  return publish(lane, record, size, load<u64>(lane, LANE_ARGUMENTS), true);
 }
 
 export function countDrop(lane: usize): void {

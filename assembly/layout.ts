@@ -237,3 +237,21 @@ export const TOO_LARGE = -3;
 export const DAMAGED = -100;
 /** Field i was refused (range, not a whole number, not a decimal of that scale): REFUSED - i. */
 export const REFUSED = -1000;
+
+// ---- bars: an accumulator a symbol --------------------------------------------------------------------------------------------
+
+/** u64: records in it; 0 where it is to begin anew. */
+export const BAR_COUNT = 0;
+/** f64 each. */
+export const BAR_OPEN = 8;
+export const BAR_HIGH = 16;
+export const BAR_LOW = 24;
+export const BAR_CLOSE = 32;
+/** i128 in last places of the sizes, or f64. */
+export const BAR_VOLUME = 40;
+/** Sum of price times size: i128 in last places of the two, or f64. */
+export const BAR_TURNOVER = 56;
+export const BAR_BYTES = 72;
+/** What `bars` answers where it can't go on. */
+export const BARS_BAD_SLOT = -1;
+export const BARS_TOO_LARGE = -2;

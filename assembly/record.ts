@@ -121,7 +121,8 @@ export const ENCODED: i32 = -1;
 /**
  * Writes the record at `record`, of `size` bytes and at `position`, from the lane's argument words (f64 for numbers, symbol ids and
  * lengths; 64-bit integers as they are; the timestamp as an argument of its own). Varying bytes are in their place already. Answers
- * ENCODED, or the number of the field that can't hold its value exactly.
+ * ENCODED, or the number of the field that can't hold its value exactly. `scaled`: the argument of a decimal is a whole number of its
+ * last place; a constant, so that either kind of append has code of its own.
  *
  * Fields come in the order in which they lie in the record, so that each word is put together in a register, stored once and
  * summed as it goes. Storing field by field and summing what was stored takes 27 % longer on Node and Bun and 11 % on Deno: a load of
@@ -129,7 +130,7 @@ export const ENCODED: i32 = -1;
  */
 // @ts-ignore: decorator
 @inline
-export function encode(lane: usize, record: usize, size: u32, position: u64, timestamp: u64): i32 {
+export function encode(lane: usize, record: usize, size: u32, position: u64, timestamp: u64, scaled: bool): i32 {
   let sum = first(position, load<u64>(lane, LANE_SALT));
   let multiplier = MULTIPLIER_FIRST;
   const header = <u64>size | (<u64>RECORD_DATA << 32);
@@ -153,6 +154,11 @@ export function encode(lane: usize, record: usize, size: u32, position: u64, tim
     let bits: u64 = 0;
     switch (<i32>load<u8>(field, FIELD_KIND)) {
       case KIND_DECIMAL: {
+        if (scaled) {
+          if (!isWhole(value, -MAX_SAFE, MAX_SAFE)) return i;
+          bits = <u64>(<i64>value);
+          break;
+        }
         const multiplier = load<f64>(field, FIELD_MULTIPLIER);
         const scaled = value * multiplier;
         let rounded = nearest(scaled);

@@ -73,6 +73,15 @@ bench('ticktape: append into a mapped lane', () => {
   empty();
 });
 
+bench('ticktape: appendScaled', () => {
+  let ts = 1_723_161_255_030_314_667n;
+  for (let i = 0; i < RECORDS; i++) {
+    ts += 100n;
+    appender.appendScaled(ts, SYMBOLS[i & 3], 6_180_020, 3330, i & 1);
+  }
+  empty();
+});
+
 {
   const columns = {
     ts: new BigInt64Array(RECORDS),

@@ -1,7 +1,9 @@
 /** What went wrong, for programs: stable across versions. */
 export type TapeErrorCode =
+  | 'BAD_CONFIG' // a configuration file has mistakes, each named with its line
   | 'BAD_OPTION' // an option is missing, of the wrong type or out of range
   | 'BAD_SCHEMA' // the schema itself can't be used
+  | 'BAD_SOURCE' // a collector's source can't be loaded
   | 'BAD_VALUE' // a value doesn't fit its field
   | 'BAD_PATH' // a path holds a NUL, climbs with `..`, or two storage nodes share one
   | 'BAD_MAGIC' // the file is not what its name says

@@ -1,11 +1,17 @@
 export type { ColumnChoice } from './block/encoder.js';
+export { type Collection, type CollectOptions, feedSource } from './collect/collect.js';
+export type { CollectorEvent } from './collect/collector.js';
+export type { CollectorState, CollectorStats } from './collect/collector-counters.js';
+export type { CollectorContext, CollectorSource } from './collect/context.js';
+export type { FeedOptions } from './collect/feed-source.js';
 export { TapeError, type TapeErrorCode, type TapeErrorDetails } from './errors.js';
 export type { CompressionChoice, FlushReport } from './flush/flusher.js';
 export { Gap } from './gaps.js';
 export type { Appender, AppenderHandle } from './journal/appender.js';
 export type { RecoveryReport } from './journal/recovery.js';
 export { openAppender, openTape, type ReadOptions, readSchema } from './open.js';
-export type { Compression, Durability, OnFull, RetentionOptions, TapeOptions } from './options.js';
+export type { Compression, Durability, FlusherPlace, OnFull, RetentionOptions, TapeOptions } from './options.js';
+export type { Bar, BarOptions } from './read/bars.js';
 export type {
   Batch,
   BytesColumn,
@@ -16,6 +22,7 @@ export type {
   TextColumn,
 } from './read/batch.js';
 export type { Damage } from './read/reader.js';
+export type { Replay, ReplayedRecord, ReplayOptions } from './read/replay.js';
 export type { ScanOptions } from './read/scan.js';
 export type { RecordOptions } from './read/selection.js';
 export type { Follower } from './read/tail/follower.js';
@@ -43,9 +50,10 @@ export {
   u32,
   u64,
 } from './schema.js';
-export type { LaneStats, RetentionStats, StorageNodeStats, TapeStats } from './stats.js';
+export * as schemas from './schemas.js';
+export type { LaneStats, RetentionStats, SessionFigures, SessionState, StorageNodeStats, TapeStats } from './stats.js';
 export type { Degraded } from './storage/replicator.js';
 export type { RepairCounts, RepairProgress, Trouble } from './storage/scrub/repair.js';
 export type { RepairOptions, RepairResult } from './storage/scrub/repair-tape.js';
 export type { Verdict, VerifyOptions } from './storage/scrub/verify.js';
-export type { Tape } from './tape.js';
+export type { GapOptions, OpenGap, Tape } from './tape.js';

@@ -1,23 +1,27 @@
 import { kernelsBase64 } from './kernels.generated.js';
 
+type AppendKernel = (
+  lane: number,
+  timestampNs: bigint,
+  a1: number,
+  a2: number,
+  a3: number,
+  a4: number,
+  a5: number,
+  a6: number,
+  a7: number,
+  a8: number,
+  a9: number,
+  a10: number,
+) => number;
+
 /** The kernels on one memory. Pointers and lengths are bytes; what each does and checks stands in assembly/. */
 export interface Kernels {
-  append(
-    lane: number,
-    timestampNs: bigint,
-    a1: number,
-    a2: number,
-    a3: number,
-    a4: number,
-    a5: number,
-    a6: number,
-    a7: number,
-    a8: number,
-    a9: number,
-    a10: number,
-  ): number;
+  append: AppendKernel;
+  appendScaled: AppendKernel;
   reserve(lane: number, size: number): number;
   appendStaged(lane: number, record: number, size: number): number;
+  appendStagedScaled(lane: number, record: number, size: number): number;
   countDrop(lane: number): void;
   drain(
     lanes: number,
@@ -48,6 +52,20 @@ export interface Kernels {
     which: number,
     out: number,
     outEnd: number,
+  ): number;
+  bars(
+    slots: number,
+    times: number,
+    prices: number,
+    sizes: number,
+    from: number,
+    count: number,
+    lastNs: bigint,
+    accumulators: number,
+    slotCount: number,
+    touched: number,
+    priceMultiplier: number,
+    sizeMultiplier: number,
   ): number;
   widen(source: number, kind: number, count: number, out: number): void;
   narrow(source: number, kind: number, count: number, out: number): number;

@@ -1,5 +1,6 @@
 import { runtime } from 'ticktape/runtime';
 import { TapeError } from './errors.js';
+import { LocalFlusher, type TapeFlusher } from './flush/local.js';
 import { RemoteFlusher } from './flush/remote.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { checkPath, type ResolvedOptions, resolveOptions, type TapeOptions } from './options.js';
@@ -65,13 +66,17 @@ async function openReader<F extends Fields>(schema: Schema<F>, options: ReadOpti
 async function openWriter<F extends Fields>(schema: Schema<F>, options: ResolvedOptions): Promise<Tape<F>> {
   const session = await beginSession(runtime, schema, options);
   const { journal, catalog, tapeId, zstd } = session;
-  let flusher: RemoteFlusher | undefined;
+  let flusher: TapeFlusher | undefined;
   try {
     let onTrouble: (error: Error) => void = () => {};
-    flusher = await RemoteFlusher.start(runtime, session.flusherSetup, (error) => {
+    const tell = (error: Error) => {
       options.onWarning(error.message);
       onTrouble(error);
-    });
+    };
+    flusher =
+      options.flusher === 'inline'
+        ? await LocalFlusher.start(runtime, session.flusherSetup, { onTrouble: tell, onFailure: tell })
+        : await RemoteFlusher.start(runtime, session.flusherSetup, tell);
     const mapper = journal.mapped ? mapperFor(runtime, options.read) : null;
     return new Tape(schema, {
       options,

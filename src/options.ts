@@ -32,6 +32,12 @@ export interface RetentionOptions {
   bytes?: number;
 }
 
+/**
+ * Where lanes are drained into blocks. `worker`: on a thread of its own. `inline`: on the thread that opens the tape, between what else its
+ * event loop does. There `append` can't wait for room: with `onFull` `wait` it throws `FULL`; appenders on other threads wait.
+ */
+export type FlusherPlace = 'worker' | 'inline';
+
 export interface TapeOptions {
   /** A directory a storage node, made if need be. */
   storage: readonly string[];
@@ -52,6 +58,8 @@ export interface TapeOptions {
   compression?: Compression;
   /** Default `wait`. */
   onFull?: OnFull;
+  /** Default `worker`. */
+  flusher?: FlusherPlace;
   /**
    * While fewer storage nodes than `redundancy` are healthy: `continue` keeps fewer copies of each block, counted in `stats().degraded`, which a repair
    * makes up for; `stop` keeps records in the lanes until enough are healthy again. Default `continue`.
@@ -119,6 +127,7 @@ export function resolveOptions(options: TapeOptions): ResolvedOptions {
     journalMode: oneOf('journalMode', options.journalMode, ['auto', 'mapped', 'buffered']),
     read: oneOf('read', options.read, ['mapped', 'copied']),
     onFull: oneOf('onFull', options.onFull, ['wait', 'drop', 'throw']),
+    flusher: oneOf('flusher', options.flusher, ['worker', 'inline']),
     degraded: oneOf('degraded', options.degraded, ['continue', 'stop']),
     writeTimeoutMs: whole('writeTimeoutMs', options.writeTimeoutMs, 10_000, 10, 3_600_000),
     durability: oneOf('durability', options.durability, ['process', 'disk']),
@@ -158,6 +167,7 @@ const KNOWN = new Set<string>([
   'read',
   'compression',
   'onFull',
+  'flusher',
   'degraded',
   'writeTimeoutMs',
   'durability',

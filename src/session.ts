@@ -1,9 +1,11 @@
 import path from 'node:path';
 import { CONTROL_BYTES } from '../assembly/layout.js';
+import { readLastSession } from './collect/last-session.js';
 import { TapeError } from './errors.js';
 import type { Files } from './files.js';
 import { GROWTH } from './flush/adaptive.js';
 import type { FlusherSetup } from './flush/assemble.js';
+import { GapLog } from './gap-log.js';
 import { ioError } from './io.js';
 import { Journal, readSymbols } from './journal/journal.js';
 import { type MemoryMap, memoryMap } from './journal/memory-map.js';
@@ -33,6 +35,7 @@ export interface Session {
   zstd: Zstd;
   recovery: RecoveryReport;
   journal: Journal;
+  gaps: GapLog;
   flusherSetup: FlusherSetup;
   /** Ends it, once everything is on the storage nodes. `records`: how many were; it may have reserved more sequences. */
   end(records: number): void;
@@ -113,8 +116,12 @@ async function beginLocked(
   const plan = planRecovery(input);
   checkSegmentSchemas(schema, catalog);
 
-  for (const directory of found.directories) makeDirectory(files, directory);
   const epoch = nextEpoch(found, catalog, plan.lanes);
+  const { directories } = found;
+  const { durability, onWarning } = options;
+  const gaps = new GapLog({ files, directories, tapeId, epoch, durable: durability === 'disk', onWarning });
+
+  for (const directory of directories) makeDirectory(files, directory);
   // Blocks that a process left in the page cache as it died count as stored from here on.
   syncSegments(files, plan.openSegments);
   if (givenUp.length > 0) skipLost(catalog, found, givenUp, options);
@@ -134,6 +141,10 @@ async function beginLocked(
       firstSequence: catalog.firstSequence,
     },
   );
+  gaps.restore();
+  const last = readLastSession(files, found.journal, tapeId, runtime.nowNs());
+  // Before the counters that say so are replaced.
+  if (last?.diedCollecting) gaps.diedAt(last.aliveNs);
   const removed = finishRetention(files, catalog, options.onWarning);
   const { redundancy, degraded, writeTimeoutMs, segmentBytes, segmentMaxAgeMs } = options;
   const parts = { tapeId, schema, epoch, segmentBytes, segmentMaxAgeMs };
@@ -175,6 +186,7 @@ async function beginLocked(
     zstd,
     recovery,
     journal,
+    gaps,
     flusherSetup: {
       memory: journal.memory,
       map,
@@ -206,10 +218,12 @@ async function beginLocked(
         // Everything is stored; sequences would only be skipped if a storage node were lost.
         options.onWarning((error as Error).message);
       }
+      gaps.close();
       journal.close(true);
       lock.release();
     },
     abandon() {
+      gaps.close();
       journal.close(false);
       lock.release();
     },

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest';
 import * as layout from '../dist/assembly/layout.js';
 import { encodeBlockHeader } from '../dist/src/block/header.js';
 import { MAX_STEPS, parsePlan, type Step } from '../dist/src/block/plan.js';
+import { encodeGap, encodeGapsHeader, GAP_ENTRY_BYTES, GAPS_HEADER_BYTES } from '../dist/src/gaps.js';
+import { hash64 } from '../dist/src/hash.js';
 import { encodeCounters } from '../dist/src/journal/counters.js';
 import { laneSalt, NEVER, writeLaneHeader } from '../dist/src/journal/lane.js';
 import { encodeSymbolHeader } from '../dist/src/journal/symbols.js';
@@ -177,6 +179,29 @@ test('counters', () => {
   });
   expect(layout.COLLECTOR_BUCKETS + 160 * 4).toBe(layout.COLLECTOR_BYTES);
   expect(from(layout.CONTROL_COLLECTORS) + layout.MAX_COLLECTORS * layout.COLLECTOR_BYTES).toBe(layout.CONTROL_BYTES);
+});
+
+test('gaps', () => {
+  const header = encodeGapsHeader(tapeId);
+  check('gaps', header, {
+    magic: 'TTGAPS01',
+    version: 1,
+    headerBytes: GAPS_HEADER_BYTES,
+    tapeId: id,
+    checksum: hash64(header.subarray(0, 56)),
+  });
+  expect(header.length).toBe(64);
+  const gap = { collector: 5, name: 'btc', fromNs: -7n, toNs: 9n, reason: 'disconnected' };
+  const bytes = encodeGap(tapeId, { epoch: 4, number: 6 }, gap);
+  const known = { epoch: 4, number: 6, nameBytes: 3, reasonBytes: 12, fromNs: -7n };
+  const checksum = () => hash64(bytes.subarray(8), hash64(tapeId));
+  check('gap', bytes, { ...known, checksum: checksum(), collector: 5, ended: 1, toNs: 9n });
+  expect(bytes.length).toBe(GAP_ENTRY_BYTES);
+  const texts = Object.fromEntries(table('gap').map(({ name, offset }) => [name, offset]));
+  expect(new TextDecoder().decode(bytes.slice(texts.name, texts.name + 3))).toBe('btc');
+  expect(new TextDecoder().decode(bytes.slice(texts.reason, texts.reason + 12))).toBe('disconnected');
+  bytes.set(encodeGap(tapeId, { epoch: 4, number: 6 }, { ...gap, collector: null, toNs: null }));
+  check('gap', bytes, { ...known, checksum: checksum(), collector: -1, ended: 0, toNs: 0n });
 });
 
 test('segment', () => {

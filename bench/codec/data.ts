@@ -6,7 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { decimal, defineSchema, i64, type Schema, timestamp, u8, u32, u64 } from 'ticktape';
 import { market } from '../../src/collect/market.js';
 import { MarketBatch } from '../../src/collect/market-batch.js';
-import { scaled } from '../../src/collect/sources/binance.js';
+import { decimalOf } from '../../src/collect/parsers/decimal.js';
 import { MBO_BYTES, mbo, readDbn } from '../../src/collect/sources/dbn.js';
 import { Simulator } from '../../src/collect/sources/simulator.js';
 import { type Column, columnsOfStructs, makeColumns } from './columns.js';
@@ -133,8 +133,8 @@ function loadQuotes(limit: number): DataSet {
   return { schema: quotes, columns, count: lines.length, symbols: [], oneColumn: 'bidPrice' };
 }
 
-const hundredths = (text: string) => BigInt(scaled(text, 2, 'price'));
-const thousandths = (text: string) => BigInt(scaled(text, 3, 'size'));
+const hundredths = (text: string) => BigInt(decimalOf(text, 0, text.length, 2));
+const thousandths = (text: string) => BigInt(decimalOf(text, 0, text.length, 3));
 
 /** The feed's first `limit` messages of a kind. */
 function feedLines<Message extends { e: string }>(kind: Message['e'], limit: number): { ns: bigint; data: Message }[] {
@@ -203,7 +203,7 @@ function loadMarket(limit: number): DataSet {
       whole(batch.size[row]),
       whole(batch.askPrice[row]),
       whole(batch.askSize[row]),
-      whole(batch.exchangeMs[row]),
+      whole(batch.exchangeUs[row]),
       whole(batch.id[row]),
     );
   }

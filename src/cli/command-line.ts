@@ -1,7 +1,12 @@
 import { parseArgs } from 'deno-std/cli/parse_args.js';
+import { closestString } from 'deno-std/text/closest_string.js';
+import { levenshteinDistance } from 'deno-std/text/levenshtein_distance.js';
 
 /** The command line can't be used. Exit status 2. */
 export class UsageError extends Error {}
+
+/** How a shell completes a value: a path, or one of some words. */
+export type Completion = 'directory' | 'file' | readonly string[];
 
 /** An option of a command. One without `value` is a flag. */
 export interface OptionSpec {
@@ -11,6 +16,16 @@ export interface OptionSpec {
   /** May be given more than once, and several values at once with commas between them. */
   list?: boolean;
   help: string;
+  /** Left out: by what stands for its value, where that is DIR or FILE. */
+  complete?: Completion;
+}
+
+/** The one of `words` that `word` may be a slip of, as a question; empty where none is near. */
+export function suggest(word: string, words: readonly string[]): string {
+  const begun = words.find((candidate) => candidate.startsWith(word));
+  const nearest = begun ?? closestString(word, [...words]);
+  const isNear = begun !== undefined || levenshteinDistance(word, nearest) <= Math.floor(nearest.length / 2);
+  return isNear ? `: did you mean ${nearest}?` : '';
 }
 
 /** The options of a command line: texts by name; flags are `true`. */
@@ -38,7 +53,10 @@ export class CommandLine {
     for (const name of names(true)) {
       if ([this.#values[name]].flat().includes('')) throw new UsageError(`--${name} needs a value`);
     }
-    if (unknown.length > 0) throw new UsageError(`unknown option ${unknown[0]}`);
+    if (unknown.length > 0) {
+      const known = [...options.map(({ name }) => `--${name}`), '--help'];
+      throw new UsageError(`unknown option ${unknown[0]}${suggest(unknown[0], known)}`);
+    }
   }
 
   flag(name: string): boolean {

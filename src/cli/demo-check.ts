@@ -1,6 +1,6 @@
-import type { market } from '../collect/market.js';
-import { PRICE_SCALE, SIZE_SCALE } from '../collect/market-batch.js';
+import { type market, PRICE_SCALE, SIZE_SCALE } from '../collect/market.js';
 import type { Batch } from '../index.js';
+import { EXCHANGE_MS_SCALE } from '../schemas.js';
 import { Digest, type DigestColumns, hashName } from './digest.js';
 
 /** What a collector appended. */
@@ -45,7 +45,7 @@ export class Check {
 
   add(batch: Batch<typeof market.fields>): void {
     const { columns, length } = batch;
-    const { ts, symbol, collector, kind, flags, exchangeMs, id } = columns;
+    const { ts, symbol, collector, kind, flags, id } = columns;
     const whole: DigestColumns = {
       tsWords: new Uint32Array(ts.buffer, ts.byteOffset, 2 * length),
       symbol: symbol.ids,
@@ -55,7 +55,7 @@ export class Check {
       size: inUnits(columns.size, SIZE_SCALE),
       askPrice: inUnits(columns.askPrice, PRICE_SCALE),
       askSize: inUnits(columns.askSize, SIZE_SCALE),
-      exchangeMs,
+      exchangeUs: inUnits(columns.exchangeMs, EXCHANGE_MS_SCALE),
       id,
     };
     this.#batches++;

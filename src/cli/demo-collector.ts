@@ -1,7 +1,9 @@
 // A collector of the demo, in a thread of its own: takes events from its source and appends them to its lane.
 import { parentPort, workerData } from 'node:worker_threads';
+import { PRICE_SCALE, SIZE_SCALE } from '../collect/market.js';
 import { MarketBatch } from '../collect/market-batch.js';
-import { BinanceParser, type FeedCounts } from '../collect/sources/binance.js';
+import { BinanceParser, type FeedCounts } from '../collect/parsers/binance.js';
+import { FeedLines } from '../collect/parsers/feed-line.js';
 import { Simulator } from '../collect/sources/simulator.js';
 import { DemoControl } from './demo-control.js';
 import { type AppenderHandle, BURST, type Recorded, Recorder } from './demo-recorder.js';
@@ -64,8 +66,9 @@ function simulate(seed: number, records: number): void {
 
 function replay(): void {
   const decoder = new TextDecoder();
-  const batch = new MarketBatch(Math.max(BURST, Math.min(AHEAD, control.budget)));
-  const parser = new BinanceParser(batch, () => record('full'));
+  const batch = new MarketBatch(Math.max(BURST, Math.min(AHEAD, control.budget)), () => record('full'));
+  const parser = new BinanceParser(batch, { priceScale: PRICE_SCALE, sizeScale: SIZE_SCALE });
+  const lines = new FeedLines(parser);
   let trouble: FeedTrouble | undefined;
   let line = 0;
   let more = true;
@@ -83,14 +86,17 @@ function replay(): void {
   parentPort!.on('message', (input: CollectorInput) => {
     if (input === 'end') {
       record('primed');
-      post({ recorded: recorder.finish(), feed: { counts: parser.counts, trouble } });
+      post({
+        recorded: recorder.finish(),
+        feed: { counts: { ...parser.counts, broken: parser.counts.broken + lines.broken }, trouble },
+      });
       return;
     }
     const text = decoder.decode(new Uint8Array(input.lines, 0, input.length));
     let from = 0;
     for (let end = text.indexOf('\n'); end >= 0 && more; end = text.indexOf('\n', from)) {
-      const reason = parser.parse(text.slice(from, end));
-      if (reason !== undefined) trouble ??= { line, reason };
+      const reason = lines.parse(text.slice(from, end));
+      if (reason !== null) trouble ??= { line, reason };
       from = end + 1;
       line++;
     }

@@ -1,12 +1,10 @@
 import { market } from '../collect/market.js';
-import { KIND_NAMES, type MarketBatch, PRICE_SCALE, SIZE_SCALE } from '../collect/market-batch.js';
+import type { MarketBatch } from '../collect/market-batch.js';
 import { type Appender, openAppender } from '../index.js';
+import { KIND_NAMES } from '../schemas.js';
 import type { DemoControl } from './demo-control.js';
 import { Digest, hashName } from './digest.js';
 import { Histogram } from './histogram.js';
-
-const PRICE_UNIT = 10 ** PRICE_SCALE;
-const SIZE_UNIT = 10 ** SIZE_SCALE;
 
 /** Records between two looks at the lane. */
 export const BURST = 256;
@@ -103,17 +101,17 @@ export class Recorder {
     // One read of the clock between two appends is the end of one and the start of the other: two for each, at the price of one.
     let before = performance.now();
     for (let row = from; row < to; row++) {
-      appender.append(
+      appender.appendScaled(
         batch.tsNs[row],
         names[batch.symbol[row]],
         batch.kind[row],
         batch.flags[row],
         collector,
-        batch.price[row] / PRICE_UNIT,
-        batch.size[row] / SIZE_UNIT,
-        batch.askPrice[row] / PRICE_UNIT,
-        batch.askSize[row] / SIZE_UNIT,
-        batch.exchangeMs[row],
+        batch.price[row],
+        batch.size[row],
+        batch.askPrice[row],
+        batch.askSize[row],
+        batch.exchangeUs[row],
         batch.id[row],
       );
       const after = performance.now();

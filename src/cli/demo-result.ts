@@ -1,4 +1,4 @@
-import type { FeedCounts } from '../collect/sources/binance.js';
+import type { FeedCounts } from '../collect/parsers/binance.js';
 import type { Histogram } from './histogram.js';
 
 export interface Quantiles {

@@ -15,7 +15,7 @@ import { report } from './report.js';
 /** A tape has 64 lanes, one of them for the main thread. */
 const MAX_COLLECTORS = 63;
 
-const OPTIONS: OptionSpec[] = [
+export const OPTIONS: OptionSpec[] = [
   {
     name: 'records',
     value: 'N',

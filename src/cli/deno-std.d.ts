@@ -11,6 +11,14 @@ declare module 'deno-std/cli/parse_args.js' {
   export function parseArgs(args: string[], options: ParseOptions): { _: (string | number)[]; [name: string]: unknown };
 }
 
+declare module 'deno-std/text/closest_string.js' {
+  export function closestString(word: string, words: string[]): string;
+}
+
+declare module 'deno-std/text/levenshtein_distance.js' {
+  export function levenshteinDistance(a: string, b: string): number;
+}
+
 declare module 'deno-std/fmt/bytes.js' {
   export function format(bytes: number, options?: { binary?: boolean }): string;
 }
@@ -23,4 +31,12 @@ declare module 'deno-std/fmt/colors.js' {
   export function green(text: string): string;
   export function red(text: string): string;
   export function yellow(text: string): string;
+}
+
+declare module 'deno-std/text/closest_string.js' {
+  export function closestString(givenWord: string, possibleWords: readonly string[]): string;
+}
+
+declare module 'deno-std/text/levenshtein_distance.js' {
+  export function levenshteinDistance(one: string, other: string): number;
 }

@@ -21,7 +21,7 @@ export interface DigestColumns {
   size: Float64Array;
   askPrice: Float64Array;
   askSize: Float64Array;
-  exchangeMs: Float64Array;
+  exchangeUs: Float64Array;
   id: Float64Array;
 }
 
@@ -41,7 +41,7 @@ export class Digest {
     b = mix(b, fold(columns.size[row]));
     a = mix(a, fold(columns.askPrice[row]));
     b = mix(b, fold(columns.askSize[row]));
-    a = mix(a, fold(columns.exchangeMs[row]));
+    a = mix(a, fold(columns.exchangeUs[row]));
     b = mix(b, fold(columns.id[row]));
     this.#first = a;
     this.#second = b;

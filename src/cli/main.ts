@@ -1,23 +1,39 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
-import { UsageError } from './command-line.js';
+import type { Commands } from './command.js';
+import { suggest, UsageError } from './command-line.js';
 import { Interrupted } from './interrupt.js';
 
-interface Command {
-  summary: string;
-  /** Runs it with what follows its name; answers the exit status. */
-  load(): Promise<{ run(args: string[]): Promise<number> }>;
-}
-
-const commands: Record<string, Command> = {
-  demo: {
-    summary: 'record a simulated or captured feed, read it back, verify every copy, report',
-    load: () => import('./demo.js'),
+// In the order in which a tape's life goes.
+const commands: Commands = {
+  init: {
+    summary: 'write a commented configuration to begin with',
+    load: () => import('./init.js'),
+  },
+  record: {
+    summary: 'record feeds as a configuration says',
+    load: () => import('./record.js'),
+  },
+  top: {
+    summary: 'watch a recorder at work: rates, lanes, collectors, storage nodes',
+    load: () => import('./top.js'),
   },
   tail: {
     summary: 'print records as they are appended',
     load: () => import('./tail.js'),
+  },
+  info: {
+    summary: 'say what a tape holds: schema, times, symbols, sizes, copies',
+    load: () => import('./info.js'),
+  },
+  scan: {
+    summary: 'print the records of a tape: of a time, of symbols, with values',
+    load: () => import('./scan.js'),
+  },
+  replay: {
+    summary: 'give out the records of a tape at the pace at which they came, also to WebSocket clients',
+    load: () => import('./replay.js'),
   },
   verify: {
     summary: 'read and check every copy of every block of a tape',
@@ -27,7 +43,24 @@ const commands: Record<string, Command> = {
     summary: 'restore all copies of every block from good ones',
     load: () => import('./repair.js'),
   },
+  demo: {
+    summary: 'record a simulated or captured feed, read it back, verify every copy, report',
+    load: () => import('./demo.js'),
+  },
+  bench: {
+    summary: 'measure append, flush and scan on this machine',
+    load: () => import('./bench.js'),
+  },
+  completion: {
+    summary: 'print a script that has a shell complete all this',
+    async load() {
+      const { run, ...module } = await import('./completion.js');
+      return { run: (args) => run(args, commands), ...module };
+    },
+  },
 };
+
+const NAME_COLUMNS = Math.max(...Object.keys(commands).map(({ length }) => length)) + 2;
 
 const usage = `Usage: ticktape COMMAND [OPTION...]
 
@@ -35,7 +68,7 @@ Records market data so that no crash loses any of it.
 
 Commands:
 ${Object.entries(commands)
-  .map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(NAME_COLUMNS)}${summary}`)
   .join('\n')}
 
   ticktape COMMAND --help   what a command takes
@@ -43,7 +76,7 @@ ${Object.entries(commands)
 `;
 
 async function main(args: string[]): Promise<number> {
-  const [name, ...rest] = args;
+  const [name, ...rest] = args[0] === 'help' && args.length > 1 ? [args[1], '--help'] : args;
   if (name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(usage);
     return 0;
@@ -54,7 +87,10 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   if (name === undefined) throw new UsageError('a command is missing');
-  if (!Object.hasOwn(commands, name)) throw new UsageError(`there is no command ${JSON.stringify(name)}`);
+  if (!Object.hasOwn(commands, name)) {
+    const hint = suggest(name, Object.keys(commands));
+    throw new UsageError(`there is no command ${JSON.stringify(name)}${hint}`);
+  }
   try {
     return await (await commands[name].load()).run(rest);
   } catch (error) {

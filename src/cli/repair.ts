@@ -13,7 +13,7 @@ import { bytes, count, mark, row, seconds } from './rows.js';
 import { readTapeArguments, TAPE_OPTIONS } from './tape-options.js';
 import { json } from './verify.js';
 
-const OPTIONS: OptionSpec[] = [
+export const OPTIONS: OptionSpec[] = [
   ...TAPE_OPTIONS,
   {
     name: 'retire',
@@ -30,6 +30,8 @@ const OPTIONS: OptionSpec[] = [
   { name: 'dry-run', help: 'say what would be done, and do nothing' },
   { name: 'json', help: 'print one JSON object instead of the report' },
 ];
+
+export const OPERANDS = 'directory' as const;
 
 const HELP = `Usage: ticktape repair [OPTION...] [DIR...]
 

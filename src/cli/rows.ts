@@ -7,7 +7,8 @@ const VALUE_COLUMNS = 27;
 /** A line of a report. */
 export function row(label: string, value: string, remark = '', paint = (text: string) => text): string {
   // Padded before it is painted: escape sequences have a length, but no width.
-  const painted = paint(remark === '' ? value : value.padEnd(VALUE_COLUMNS));
+  const columns = Math.max(VALUE_COLUMNS, value.length + 2);
+  const painted = paint(remark === '' ? value : value.padEnd(columns));
   return `  ${dim(label.padEnd(LABEL_COLUMNS))}${painted}${remark === '' ? '' : dim(remark)}`;
 }
 

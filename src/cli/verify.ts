@@ -10,7 +10,12 @@ import { Progress } from './progress.js';
 import { bytes, count, mark, row, seconds } from './rows.js';
 import { readTapeArguments, TAPE_OPTIONS, type TapeArguments } from './tape-options.js';
 
-const OPTIONS: OptionSpec[] = [...TAPE_OPTIONS, { name: 'json', help: 'print one JSON object instead of the report' }];
+export const OPTIONS: OptionSpec[] = [
+  ...TAPE_OPTIONS,
+  { name: 'json', help: 'print one JSON object instead of the report' },
+];
+
+export const OPERANDS = 'directory' as const;
 
 const HELP = `Usage: ticktape verify [OPTION...] [DIR...]
 

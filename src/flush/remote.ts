@@ -3,13 +3,14 @@ import { failTape } from '../journal/stopping.js';
 import type { Runtime, RuntimeWorker } from '../runtime.js';
 import type { FlusherSetup } from './assemble.js';
 import type { CompressionChoice, FlushReport } from './flusher.js';
+import type { TapeFlusher } from './local.js';
 import type { FlusherCommand, FlusherMessage, PlainError } from './worker.js';
 
 const revive = ({ code, message, path, storageNode }: PlainError): Error =>
   new TapeError(code ?? 'FLUSHER_FAILED', message, { path, storageNode });
 
 /** The flusher in its thread, as the tape sees it. */
-export class RemoteFlusher {
+export class RemoteFlusher implements TapeFlusher {
   readonly #worker: RuntimeWorker;
   readonly #setup: FlusherSetup;
   readonly #waiting = new Map<
@@ -46,11 +47,6 @@ export class RemoteFlusher {
     return flusher;
   }
 
-  get failure(): Error | null {
-    return this.#failure;
-  }
-
-  /** How blocks are made at present; null before the first. */
   get choice(): CompressionChoice | null {
     return this.#choice;
   }
@@ -94,7 +90,6 @@ export class RemoteFlusher {
     return this.#command('flush');
   }
 
-  /** Seals everything and ends the thread; also where sealing fails. */
   async close(): Promise<void> {
     try {
       await this.#command('close');

@@ -37,6 +37,7 @@ import {
   type ValuesOf,
 } from '../schema.js';
 import { NEVER } from './lane.js';
+import { thisThread } from './this-thread.js';
 
 /** What a thread needs to append to a lane of its own. Structured-cloneable: post it to one worker. */
 export interface AppenderHandle {
@@ -48,6 +49,8 @@ export interface AppenderHandle {
   readonly at: number;
   readonly symbolCapacity: number;
   readonly onFull: OnFull;
+  /** The thread that drives the flusher, where that has none of its own: who waits there for room waits for ever. */
+  readonly flusherThread?: string;
 }
 
 /** Who waits looks for himself this often at least. Nobody relies on it. */
@@ -65,6 +68,11 @@ export class Appender<F extends Fields = Fields> {
    * @throws TapeError `BAD_VALUE`, `TOO_LARGE`, `SYMBOLS_FULL`, `FULL`, `CLOSED`, `FLUSHER_FAILED`: the record is not on the tape
    */
   readonly append: Append<F>;
+  /**
+   * `append`, but the value of each decimal field is a whole number of its last place: 61800.20 at scale 2 is 6180020. What isn't one from
+   * −(2⁵³ − 1) to 2⁵³ − 1 is `BAD_VALUE`. For what comes as text, or as integers: no double lies between it and the tape.
+   */
+  readonly appendScaled: Append<F>;
   readonly #schema: Schema<F>;
   readonly #handle: AppenderHandle;
   readonly #nowNs: () => bigint;
@@ -81,7 +89,7 @@ export class Appender<F extends Fields = Fields> {
     closed(): never;
     badType(index: number, given: unknown): never;
     intern(index: number, name: string): number;
-    refused(code: number, values: unknown[]): number | undefined;
+    refused(code: number, values: unknown[], scaled: boolean): number | undefined;
   };
 
   constructor(schema: Schema<F>, handle: AppenderHandle, nowNs: () => bigint) {
@@ -102,9 +110,11 @@ export class Appender<F extends Fields = Fields> {
       },
       badType: (index, given) => this.#badType(schema.fields[index], given),
       intern: (index, name) => this.#intern(schema.fields[index], name),
-      refused: (code, values) => this.#refused(code, values),
+      refused: (code, values, scaled) => this.#refused(code, values, scaled),
     };
-    this.append = this.#compile();
+    this.append = this.#compile(false);
+    const scales = schema.fields.some(({ kind }) => kind === 'decimal');
+    this.appendScaled = scales ? this.#compile(true) : this.append;
   }
 
   /** Wall clock in ns since the Unix epoch; never steps back. */
@@ -128,9 +138,9 @@ export class Appender<F extends Fields = Fields> {
 
   /**
    * The append function of this schema, written out: one kernel call with the values as arguments, no loop, no array, no
-   * allocation.
+   * allocation. `scaled`: the one that takes whole numbers for decimals.
    */
-  #compile(): Append<F> {
+  #compile(scaled: boolean): Append<F> {
     const { fields, table, varying, recordBytes } = this.#schema;
     const { at } = this.#handle;
     const value = (index: number) => `v${index}`;
@@ -151,11 +161,12 @@ export class Appender<F extends Fields = Fields> {
       varying.length === 0 &&
       numbers.length + presence.length <= MAX_ARGUMENTS &&
       numbers.every(({ kindNumber }) => kindNumber !== KIND_I64 && kindNumber !== KIND_U64);
+    const kernel = (name: string) => `kernels.${name}${scaled ? 'Scaled' : ''}`;
     let call: string;
     if (direct) {
       const given = [...numbers.map(argument), ...presence];
       const padding = new Array(MAX_ARGUMENTS - given.length).fill('0');
-      call = `position = kernels.append(${[at, value(table[0].index), ...given, ...padding].join(', ')});`;
+      call = `position = ${kernel('append')}(${[at, value(table[0].index), ...given, ...padding].join(', ')});`;
     } else {
       const lengths = varying.map((field) => {
         const { kind, index } = field;
@@ -191,7 +202,7 @@ export class Appender<F extends Fields = Fields> {
           let free = record + ${recordBytes};
           ${copies.join('\n')}
           ${stores.join('\n')}
-          position = kernels.appendStaged(${at}, record, size);
+          position = ${kernel('appendStaged')}(${at}, record, size);
         }`;
     }
     const body = `'use strict';
@@ -203,7 +214,7 @@ export class Appender<F extends Fields = Fields> {
           let position;
           ${call}
           if (position >= 0) return position;
-          position = host.refused(position, [${parameters}]);
+          position = host.refused(position, [${parameters}], ${scaled});
           if (position !== undefined) return position;
         }
       };`;
@@ -224,6 +235,11 @@ export class Appender<F extends Fields = Fields> {
     throw new TapeError('BAD_VALUE', `field ${field.name} (${describeKind(field)}) can't hold ${show(given)}`, {
       field: field.name,
     });
+  }
+
+  #badScaled(field: Field, given: unknown): never {
+    const what = `field ${field.name} (${describeKind(field)}): appendScaled takes whole numbers of its last place up to 2⁵³ − 1`;
+    throw new TapeError('BAD_VALUE', `${what}, not ${show(given)}`, { field: field.name });
   }
 
   #intern(of: Field, name: string): number {
@@ -258,8 +274,8 @@ export class Appender<F extends Fields = Fields> {
   }
 
   /** What `append` answers for a record that the kernel did not simply take; undefined: try again. */
-  #refused(code: number, values: unknown[]): number | undefined {
-    const { at, lane, onFull } = this.#handle;
+  #refused(code: number, values: unknown[], scaled: boolean): number | undefined {
+    const { at, lane, onFull, flusherThread } = this.#handle;
     if (code === FULL) {
       if (this.#hasFailed()) throw flusherFailed();
       // What makes room from here on is for nobody any more.
@@ -271,6 +287,12 @@ export class Appender<F extends Fields = Fields> {
         this.#kernels.countDrop(at);
         return -1;
       }
+      if (flusherThread === thisThread) {
+        throw new TapeError(
+          'FULL',
+          `lane ${lane} is full, and this thread can't wait, as it drives the flusher itself: await flush() and append again`,
+        );
+      }
       this.#wait();
       return undefined;
     }
@@ -281,6 +303,7 @@ export class Appender<F extends Fields = Fields> {
     }
     // Never one of the presence bytes behind the fields: they hold any byte.
     const field = this.#schema.table[REFUSED - code];
+    if (scaled && field.kind === 'decimal') return this.#badScaled(field, values[field.index]);
     return this.#badType(field, values[field.index]);
   }
 

@@ -196,7 +196,7 @@ export async function recover(
       (last, { offset, blockBytes }) => Math.max(last, offset + blockBytes),
       header.headerBytes,
     );
-    sealSegmentFile(files, file, entries, end);
+    await sealSegmentFile(files, file, entries, end);
   }
   for (const { path: file } of lanes) files.remove(file);
   // Would they come back after a power cut, their symbols might have other ids by then, and retention might have dropped their blocks.

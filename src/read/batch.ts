@@ -2,6 +2,7 @@ import type { DecodedColumn, Values } from '../block/decoder.js';
 import type { BlockSymbol } from '../block/header.js';
 import { assert } from '../errors.js';
 import type { FieldKind, Fields, IsOptional, PlacedField, RecordOf } from '../schema.js';
+import { recordMaker } from './record-maker.js';
 
 /** A column of symbols: ids that hold within one batch, and their names. */
 export class SymbolColumn {
@@ -159,6 +160,7 @@ export class Batch<F extends Fields = Fields, Name extends string = F[number]['n
   readonly columns: ColumnsOf<F, Name>;
   readonly #sequence: bigint | BigUint64Array;
   readonly #rows: Uint32Array | null;
+  #make: ReturnType<typeof recordMaker> | null = null;
 
   /** `sequence`: of row 0 of what `rows` (null: all) are rows of, or of each of its rows. */
   constructor(
@@ -215,10 +217,9 @@ export class Batch<F extends Fields = Fields, Name extends string = F[number]['n
 
   /** One record as an object. */
   record(row: number): Pick<RecordOf<F>, Name & keyof RecordOf<F>> {
-    const record: Record<string, unknown> = {};
-    for (const [name, column] of Object.entries(this.columns))
-      record[name] = (column as { at(row: number): unknown }).at(row);
-    return record as Pick<RecordOf<F>, Name & keyof RecordOf<F>>;
+    const columns = this.columns as Record<string, AnyColumn>;
+    this.#make ??= recordMaker(columns);
+    return this.#make(columns, row) as Pick<RecordOf<F>, Name & keyof RecordOf<F>>;
   }
 
   /** All records as objects. */

@@ -12,18 +12,40 @@ import { entryOf } from './reader.js';
 const MAGIC_BYTES = 8;
 
 /**
- * Closes a segment whose blocks end at `end`: footer, exact length. A footer says that its blocks are on the disk, so that nobody has to
- * look at them after a power cut: they are synced before it is written.
+ * Ends a segment whose blocks end at `end`: nothing but the footer lies behind them. Where that fails nothing does: half a footer would look
+ * like damage.
  */
-export function sealSegmentFile(files: Files, file: string, entries: readonly BlockEntry[], end: number): void {
+export async function writeFooter(file: OpenFile, entries: readonly BlockEntry[], end: number): Promise<void> {
+  try {
+    // On a full disk the footer may need the space of what was not committed.
+    file.truncate(end);
+    await file.writeAsync(encodeFooter(entries, end), end);
+  } catch (error) {
+    try {
+      file.truncate(end);
+    } catch {
+      // Who seals it next cuts it first.
+    }
+    throw error;
+  }
+}
+
+/**
+ * Ends a segment that somebody else wrote. A footer says that its blocks are on the disk, so that nobody has to look at them after a power
+ * cut: they are synced before it is written.
+ */
+export async function sealSegmentFile(
+  files: Files,
+  file: string,
+  entries: readonly BlockEntry[],
+  end: number,
+): Promise<void> {
   try {
     const handle = files.open(file, 'edit');
     try {
       handle.sync();
       files.syncDirectory(path.dirname(file));
-      const footer = encodeFooter(entries, end);
-      handle.write(footer, end);
-      handle.truncate(end + footer.length);
+      await writeFooter(handle, entries, end);
       handle.sync();
     } finally {
       handle.close();
@@ -192,25 +214,12 @@ export class SegmentWriter {
     const entries = this.#entries.sort((a, b) => a.offset - b.offset);
     const last = entries.at(-1);
     const end = last === undefined ? this.#headerBytes : last.offset + last.blockBytes;
-    const footer = encodeFooter(entries, end);
     try {
-      // What was abandoned behind the last block: on a full disk the footer may need its space.
-      this.#file.truncate(end);
-      await this.#file.writeAsync(footer, end);
+      await writeFooter(this.#file, entries, end);
     } catch (cause) {
-      this.#cutQuietly(end);
       throw ioError(cause, this.path, 'seal the segment');
     }
     this.abandon();
-  }
-
-  /** Half a footer would look like damage. */
-  #cutQuietly(end: number): void {
-    try {
-      this.#file.truncate(end);
-    } catch {
-      // It is tried again with the footer.
-    }
   }
 
   /** Lets go of the file as it is. */

@@ -156,6 +156,9 @@ export class Replicator {
   /** Of any block that was stored. */
   #leastCopies: number;
   #starved: TapeError | null = null;
+  /** Steps that were begun and have not come back. */
+  #underWay = 0;
+  #isAbandoned = false;
   #changed = new Promise<void>(() => {});
   #tellChanged = () => {};
 
@@ -250,6 +253,7 @@ export class Replicator {
   }
 
   #advance(): void {
+    if (this.#isAbandoned) return;
     let mayCommit = true;
     this.#starved = this.#flights.length === 0 ? null : this.#starved;
     for (const [i, flight] of this.#flights.entries()) {
@@ -380,12 +384,14 @@ export class Replicator {
     copy.sinceMs = this.#options.nowMs();
     copy.lateSinceMs = -1;
     let isDone = false;
+    this.#underWay++;
     try {
       await action();
       isDone = !copy.isLeft;
     } catch (error) {
       if (!copy.isLeft) this.#failed(copy, error as Error);
     }
+    this.#underWay--;
     if (this.#overdueCopies.delete(copy)) member.overdue--;
     this.#renewChanged();
     return isDone;
@@ -474,6 +480,15 @@ export class Replicator {
       }),
     );
     for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  /** Begins nothing more, and waits for what is under way, but for what is hung. */
+  async abandon(sleep: (ms: number) => Promise<void>): Promise<void> {
+    this.#isAbandoned = true;
+    while (this.#underWay > this.#overdueCopies.size) {
+      this.poll();
+      await Promise.race([this.#changed, sleep(LATE_MS)]);
+    }
   }
 
   /**

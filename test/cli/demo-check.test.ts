@@ -42,7 +42,7 @@ function recorded() {
         size: batch.size[i] / 1000,
         askPrice: batch.askPrice[i] / 100,
         askSize: batch.askSize[i] / 1000,
-        exchangeMs: batch.exchangeMs[i],
+        exchangeMs: batch.exchangeUs[i] / 1000,
         id: batch.id[i],
       });
     }

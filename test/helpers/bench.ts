@@ -79,7 +79,7 @@ export class Bench {
     return this.map.lanes + lane * this.map.laneStride;
   }
 
-  appender(lane = 0, onFull: OnFull = 'throw'): { append(...values: Value[]): number } {
+  appender(lane = 0, onFull: OnFull = 'throw'): Record<'append' | 'appendScaled', (...values: Value[]) => number> {
     const handle = {
       memory,
       fingerprint: this.schema.fingerprint,
@@ -88,8 +88,9 @@ export class Bench {
       symbolCapacity: this.map.symbolCapacity,
       onFull,
     };
-    const { append } = new Appender(this.schema, handle, () => 0n);
-    return { append: append as unknown as (...values: Value[]) => number };
+    const { append, appendScaled } = new Appender(this.schema, handle, () => 0n);
+    const untyped = (of: unknown) => of as (...values: Value[]) => number;
+    return { append: untyped(append), appendScaled: untyped(appendScaled) };
   }
 
   counter(lane: number, at: number): bigint {

@@ -6,10 +6,9 @@ import type { Files } from '../../dist/src/files.js';
 import { planRecovery } from '../../dist/src/journal/recovery.js';
 import { resolveOptions } from '../../dist/src/options.js';
 import { Catalog, segmentName } from '../../dist/src/segment/catalog.js';
-import type { BlockEntry } from '../../dist/src/segment/footer.js';
+import { type BlockEntry, encodeFooter } from '../../dist/src/segment/footer.js';
 import { encodeSegmentHeader } from '../../dist/src/segment/header.js';
 import { entryOf, type SegmentReader, withSegment } from '../../dist/src/segment/reader.js';
-import { sealSegmentFile } from '../../dist/src/segment/writer.js';
 import { EPOCH, TAPE_ID } from './bench.js';
 import { type Block, blockOf, zstd } from './blocks.js';
 
@@ -66,8 +65,8 @@ export function writeSegmentInto(
     entries.push(entryOf(end, blockHeader));
     end += blockBytes.length;
   }
+  if (seal) handle.write(encodeFooter(entries, end), end);
   handle.close();
-  if (seal) sealSegmentFile(into, file, entries, end);
   return entries.map(({ offset }) => offset);
 }
 

@@ -16,10 +16,16 @@ import { BLOCK_MAGIC, peekHeaderBytes } from '../../dist/src/block/header.js';
 import type { Files } from '../../dist/src/files.js';
 import { hash64 } from '../../dist/src/hash.js';
 import { segmentName } from '../../dist/src/segment/catalog.js';
-import { type BlockEntry, decodeFooter, encodeFooter } from '../../dist/src/segment/footer.js';
+import {
+  type BlockEntry,
+  decodeFooter,
+  encodeFooter,
+  FOOTER_ENTRY_BYTES,
+  TRAILER_BYTES,
+} from '../../dist/src/segment/footer.js';
 import { decodeSegmentHeader, encodeSegmentHeader } from '../../dist/src/segment/header.js';
-import { SegmentReader } from '../../dist/src/segment/reader.js';
-import { SegmentWriter } from '../../dist/src/segment/writer.js';
+import { entryOf, SegmentReader } from '../../dist/src/segment/reader.js';
+import { SegmentWriter, sealSegmentFile } from '../../dist/src/segment/writer.js';
 import { DirectoryStorageNode } from '../../dist/src/storage/directory.js';
 import { EPOCH, sameBytes, TAPE_ID } from '../helpers/bench.js';
 import { type Block, resealHeader } from '../helpers/blocks.js';
@@ -401,6 +407,63 @@ describe('a segment without a footer, with a torn block in the middle', () => {
     }
     expect(most).toBeGreaterThan(0);
     expect(most * 65_536).toBeLessThan(2 ** 26);
+  });
+});
+
+describe('a segment that can not be sealed, as its disk is full', () => {
+  const [block] = blocks(16);
+  const header = { tapeId: TAPE_ID, storageNode: 0, number: 1, createdNs: 5n, epoch: EPOCH, schema };
+  const end = PAGE + block.bytes.length;
+  /** Has room for one half of a footer. */
+  let isFull = false;
+  const files: Files = {
+    ...runtime.files,
+    open(file, mode) {
+      const handle = runtime.files.open(file, mode);
+      const writeAsync = async (from: Uint8Array, at: number) => {
+        if (!isFull || at < end) return handle.writeAsync(from, at);
+        handle.write(from.subarray(0, from.length >> 1), at);
+        throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+      };
+      return new Proxy(handle, {
+        get: (of, name) => {
+          if (name === 'writeAsync') return writeAsync;
+          const value = Reflect.get(of, name, of);
+          return typeof value === 'function' ? value.bind(of) : value;
+        },
+      });
+    },
+  };
+
+  async function byItsWriter(file: string) {
+    const writer = new SegmentWriter(files, file, header, 2 * block.bytes.length);
+    await (await writer.write(block.header, block.bytes)).commit();
+    (await writer.write(block.header, block.bytes)).abandon();
+    return () => writer.seal();
+  }
+
+  async function byRecovery(file: string) {
+    const [offset] = writeSegment(file, [block], { seal: false });
+    writeFileSync(file, Buffer.concat([readFileSync(file), Buffer.from('torn')]));
+    const entries = [entryOf(offset, block.header)];
+    return () => sealSegmentFile(files, file, entries, end);
+  }
+
+  test.each([
+    ['its writer', byItsWriter],
+    ['recovery', byRecovery],
+  ])('keeps no half of a footer, and is sealed by %s once there is room', async (_, make) => {
+    const directory = scratch();
+    const file = segmentFile(directory);
+    const seal = await make(file);
+    isFull = true;
+    await expect(seal()).rejects.toThrow(expect.objectContaining({ code: 'DISK_FULL', path: file }));
+    expect(statSync(file).size).toBe(end);
+    expect(readable(directory).blocks).toEqual([0n]);
+    isFull = false;
+    await seal();
+    expect(withReader(file, (reader) => reader.footer())).toMatchObject({ offset: end, entries: [{ count: 16 }] });
+    expect(statSync(file).size).toBe(end + FOOTER_ENTRY_BYTES + TRAILER_BYTES);
   });
 });
 

@@ -40,8 +40,8 @@ export const BUGS = [
     ['src/session.js', 'syncSegments(files, plan.openSegments);', ''],
     [
       'src/segment/writer.js',
-      'handle.truncate(end + footer.length);\n            handle.sync();',
-      'handle.truncate(end + footer.length);',
+      'await writeFooter(handle, entries, end);\n            handle.sync();',
+      'await writeFooter(handle, entries, end);',
     ],
   ),
   bug('lanes that recovery removed come back after a power cut', [

@@ -56,6 +56,7 @@ export function planOf(seed: number): Plan {
       durability,
       compression,
       onFull,
+      flusher: 'worker',
       degraded,
       writeTimeoutMs: dice.pick([20, 200, 10_000]),
       journal: dice.chance(0.4) ? '/tape/journal' : undefined,

@@ -168,6 +168,9 @@ export class SimulatedProcess implements Runtime {
     throw new Error('a simulated process has one thread');
   }
 
+  // biome-ignore lint/correctness/useYield: nothing comes.
+  async *stdin(): AsyncGenerator<Uint8Array> {}
+
   async zstd(): Promise<Zstd> {
     return zstd;
   }

@@ -159,7 +159,7 @@ export class Scenario {
       else if (scheduler.isIdle || dice.chance(0.2)) await scheduler.pass(dice.pick([1, 5, 20, 200]));
       else scheduler.next();
     } else if (at < 0.8) this.#flush();
-    else if (at < 0.82) writer.sync();
+    else if (at < 0.82) void writer.duty.sync();
     else if (at < 0.85) this.#newAppender();
     else if (at < 0.86) this.#leave();
     else if (at < 0.875) await this.#read('meanwhile');
@@ -296,10 +296,10 @@ export class Scenario {
 
   /** Of the records that are on their storage nodes when a background sync begins, all are on the disks when it is done. */
   #watchSyncs(writer: Writer): void {
-    writer.onPersist = () => {
+    writer.duty.onPersist = () => {
       for (const { producer } of this.#everyLive()) producer.kept = Math.max(producer.kept, producer.returned);
     };
-    writer.onSync = () => {
+    writer.duty.onSync = () => {
       const heads = this.#everyLive().map(({ producer, at }) => ({
         producer,
         stored: this.#before(producer, writer.head(at)),

@@ -1,6 +1,5 @@
 import { CONTROL_STATE, LANE_HEAD, TAPE_CLOSING } from '../../dist/assembly/layout.js';
-import { TapeError } from '../../dist/src/errors.js';
-import { type Assembly, assembleFlusher, drive } from '../../dist/src/flush/assemble.js';
+import { Duty } from '../../dist/src/flush/duty.js';
 import type { FlushReport } from '../../dist/src/flush/flusher.js';
 import { Appender } from '../../dist/src/journal/appender.js';
 import { failTape, stopLanes } from '../../dist/src/journal/stopping.js';
@@ -13,45 +12,70 @@ import { survey } from '../../dist/src/storage/survey.js';
 import type { Dice } from './dice.js';
 import type { SimulatedProcess } from './process.js';
 import { type Records, schema } from './records.js';
+import type { World } from './world.js';
 
 /** Few, so that a tape's memory is small. */
 const LANES = 4;
 
-/** A tape that is open for writing, as src/tape.ts and src/flush/worker.ts have it, on one thread and step by step. */
+/** What the flusher does, with a look at what it has put where. */
+class WatchedDuty extends Duty {
+  /** Called when what was appended so far is in the files of the journal. */
+  onPersist: () => void = () => {};
+  /** Called when a background sync begins; what it answers, when it has put on the disk all that was stored by then. */
+  onSync: () => () => void = () => () => {};
+  readonly #world: World;
+  #syncs = 0;
+  /** When it began. */
+  readonly #failedSyncs: number;
+
+  constructor(process: SimulatedProcess, { zstd, flusherSetup }: Session, random: () => number) {
+    super(process, zstd, flusherSetup, random, ({ code }) => process.world.trace(process.label, 'trouble', code));
+    this.#world = process.world;
+    this.#failedSyncs = process.world.failedSyncs;
+  }
+
+  protected override persist(): void {
+    super.persist();
+    this.onPersist();
+  }
+
+  override async sync(): Promise<boolean> {
+    const { loads } = this.assembly.replicator;
+    // Storage nodes that are hung, or at a sync already, are left out; and of what failed to be synced once, later syncs say nothing.
+    const isWhole = this.#syncs === 0 && loads.every(({ overdue }) => overdue === 0);
+    const synced = this.onSync();
+    this.#syncs++;
+    try {
+      const isDone = await super.sync();
+      if (isDone && isWhole && this.#world.failedSyncs === this.#failedSyncs) synced();
+      return isDone;
+    } finally {
+      this.#syncs--;
+    }
+  }
+}
+
+/** A tape that is open for writing, as src/tape.ts has it, on one thread and step by step. */
 export class Writer {
   readonly process: SimulatedProcess;
   readonly session: Session;
   /** The flusher can't go on. */
   failure: Error | null = null;
+  readonly duty: WatchedDuty;
   readonly #options: ResolvedOptions;
-  readonly #assembly: Assembly;
-  #turning: Promise<void> | null = null;
-  #syncedMs: number;
-  #syncs = 0;
-  /** When it began. */
-  readonly #failedSyncs: number;
-  /** Called when what was appended so far is in the files of the journal. */
-  onPersist: () => void = () => {};
-  /** Called when a background sync begins; what it answers, when it has put on the disk all that was stored by then. */
-  onSync: () => () => void = () => () => {};
+  #turning: Promise<unknown> | null = null;
 
-  private constructor(process: SimulatedProcess, options: ResolvedOptions, session: Session, assembly: Assembly) {
+  private constructor(process: SimulatedProcess, options: ResolvedOptions, session: Session, duty: WatchedDuty) {
     this.process = process;
     this.session = session;
+    this.duty = duty;
     this.#options = options;
-    this.#assembly = assembly;
-    this.#syncedMs = process.nowMs();
-    this.#failedSyncs = process.world.failedSyncs;
   }
 
   static async open(process: SimulatedProcess, options: ResolvedOptions, dice: Dice): Promise<Writer> {
     const random = () => dice.unit();
     const session = await beginSession(process, schema, options, { random, laneCount: LANES });
-    const { zstd, flusherSetup } = session;
-    const assembly = assembleFlusher(process, zstd, flusherSetup, random, (error) => {
-      process.world.trace(process.label, 'trouble', error.code);
-    });
-    return new Writer(process, options, session, assembly);
+    return new Writer(process, options, session, new WatchedDuty(process, session, random));
   }
 
   appender(): { appender: Appender<Records>; at: number } {
@@ -77,7 +101,8 @@ export class Writer {
   /** One turn of the flusher's thread, where none is under way. */
   turn(): void {
     if (this.#turning !== null || this.failure !== null) return;
-    this.#turning = this.#turn()
+    this.#turning = this.duty
+      .cycle()
       .catch((error) => {
         this.failure = error;
         if (!this.process.dead) failTape(this.session.journal.memory, this.session.journal.map);
@@ -87,63 +112,18 @@ export class Writer {
       });
   }
 
-  async #turn(): Promise<void> {
-    const { flusher, buffered, retention } = this.#assembly;
-    try {
-      buffered?.persist();
-      this.onPersist();
-      retention?.tick(flusher.storedTo);
-    } catch (error) {
-      // It is tried again the next time.
-      if (!(error instanceof TapeError)) throw error;
-    }
-    await flusher.doWork();
-    flusher.countStorage();
-    const { syncIntervalMs } = this.#options;
-    if (syncIntervalMs === 0 || this.process.nowMs() - this.#syncedMs < syncIntervalMs) return;
-    this.#syncedMs = this.process.nowMs();
-    this.sync();
-  }
-
-  /** As the flusher does in the background. */
-  sync(): void {
-    const { replicator, buffered } = this.#assembly;
-    const { world } = this.process;
-    // Storage nodes that are hung, or at a sync already, are left out; and of what failed to be synced once, later syncs say nothing.
-    const isWhole = this.#syncs === 0 && replicator.loads.every(({ overdue }) => overdue === 0);
-    const synced = this.onSync();
-    const sync = async () => {
-      buffered?.sync();
-      await replicator.sync();
-      if (isWhole && world.failedSyncs === this.#failedSyncs) synced();
-    };
-    this.#syncs++;
-    sync()
-      .catch(() => {})
-      .finally(() => {
-        this.#syncs--;
-      });
-  }
-
   /** `turn` has to be called meanwhile. */
   flush(): Promise<FlushReport> {
-    return this.#assembly.flusher.flush();
+    return this.duty.assembly.flusher.flush();
   }
 
   async close(): Promise<FlushReport> {
-    const { flusher, replicator, buffered, retention } = this.#assembly;
     const { journal } = this.session;
     Atomics.store(new Int32Array(journal.memory.buffer), CONTROL_STATE >> 2, TAPE_CLOSING);
     let report: FlushReport | null = null;
     try {
-      await this.#turning;
       if (this.failure !== null) throw this.failure;
-      stopLanes(journal.memory, journal.map);
-      const stored = await drive(this.process, this.#assembly, flusher.flush());
-      await retention?.close();
-      await replicator.close(this.process.sleep);
-      buffered?.close();
-      report = stored;
+      report = await this.duty.close();
       return report;
     } finally {
       if (!this.process.dead) {

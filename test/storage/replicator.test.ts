@@ -346,6 +346,48 @@ describe('a write that hangs', () => {
   });
 });
 
+describe('when it is given up', () => {
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+  test('nothing more is begun, and what is under way has come back', async () => {
+    const world = new World(2);
+    world.submit();
+    world.submit();
+    await world.settle();
+    let isEnded = false;
+    const ending = world.replicator.abandon(turn).then(() => {
+      isEnded = true;
+    });
+    const [first, second] = world.operations;
+    first.succeed();
+    await world.settle();
+    expect(isEnded).toBe(false);
+    second.succeed();
+    await ending;
+    await world.settle();
+    expect(world.operations).toEqual([]);
+    expect(world.nodes.map(({ committed }) => committed)).toEqual([[], []]);
+  });
+
+  test('what hangs is not waited for', async () => {
+    const world = new World(2);
+    world.submit();
+    await world.settle();
+    world.operations[0].succeed();
+    const [hung] = world.operations;
+    const ending = world.replicator.abandon(async () => {
+      world.nowMs += 60;
+      await turn();
+    });
+    await ending;
+    expect(world.operations).toEqual([hung]);
+    hung.succeed();
+    await world.settle();
+    expect(world.operations).toEqual([]);
+    expect(world.nodes.map(({ committed }) => committed)).toEqual([[], []]);
+  });
+});
+
 test('a slow storage node gets less than its share', async () => {
   const world = new World(4);
   const [slow] = world.nodes;

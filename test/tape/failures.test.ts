@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { type Degraded, openAppender, openTape, TapeError } from 'ticktape';
+import { type Degraded, type FlusherPlace, openAppender, openTape, TapeError } from 'ticktape';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { CONTROL_STATE, LANE_HEADER_BYTES, LANE_TAIL, TAPE_FAILED, TAPE_OPEN } from '../../dist/assembly/layout.js';
 import { RemoteFlusher } from '../../dist/src/flush/remote.js';
@@ -23,12 +23,21 @@ import { errorOf, reopen } from '../helpers/tape.js';
 const rowOf = (n: number, lane = 0) => [BigInt(n), lane, `S${n % 4}`, n / 100, n] as const;
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-async function openOn(root: string, nodes: number, redundancy: number, degraded: Degraded = 'continue') {
+const PLACES: FlusherPlace[] = ['worker', 'inline'];
+
+async function openOn(
+  root: string,
+  nodes: number,
+  redundancy: number,
+  degraded: Degraded = 'continue',
+  flusher: FlusherPlace = 'worker',
+) {
   const warnings: string[] = [];
   const tape = await openTape(trade, {
     storage: storageOf(root, nodes),
     redundancy,
     degraded,
+    flusher,
     ...SMALL,
     laneBytes: 65_536,
     flushIntervalMs: 0,
@@ -39,10 +48,10 @@ async function openOn(root: string, nodes: number, redundancy: number, degraded:
   return { tape, warnings };
 }
 
-describe('a storage node that can not be written', () => {
+describe.each(PLACES)('a storage node that can not be written (flusher: %s)', (flusher) => {
   test('is set aside, and its share goes to the others', async () => {
     const root = scratch();
-    const { tape } = await openOn(root, 3, 2);
+    const { tape } = await openOn(root, 3, 2, 'continue', flusher);
     rmSync(path.join(root, 'd1'), { recursive: true });
     for (let block = 0; block < 12; block++) {
       for (const n of upTo(10)) tape.append(...rowOf(10 * block + n));
@@ -61,7 +70,7 @@ describe('a storage node that can not be written', () => {
 
   test('and that is one too many: flush says so, nothing is lost, and it goes on when the node is back', async () => {
     const root = scratch();
-    const { tape, warnings } = await openOn(root, 2, 2, 'stop');
+    const { tape, warnings } = await openOn(root, 2, 2, 'stop', flusher);
     const d1 = path.join(root, 'd1');
     renameSync(d1, `${d1}-away`);
     for (const n of upTo(30)) tape.append(...rowOf(n));
@@ -89,7 +98,7 @@ describe('a storage node that can not be written', () => {
 
   test('at the end: close says so, and the next open recovers what it kept', async () => {
     const root = scratch();
-    const { tape } = await openOn(root, 2, 2, 'stop');
+    const { tape } = await openOn(root, 2, 2, 'stop', flusher);
     const d1 = path.join(root, 'd1');
     renameSync(d1, `${d1}-away`);
     for (const n of upTo(30)) tape.append(...rowOf(n));
@@ -106,9 +115,9 @@ describe('a storage node that can not be written', () => {
 
 describe('a flusher that fails', () => {
   /** A tape whose flusher found a record damaged that something else wrote into a lane of its own. */
-  async function failed() {
+  async function failed(flusher: FlusherPlace) {
     const root = scratch();
-    const { tape, warnings } = await openOn(root, 1, 1);
+    const { tape, warnings } = await openOn(root, 1, 1, 'continue', flusher);
     const appender = openAppender(trade, tape.appenderHandle());
     for (const n of upTo(20)) tape.append(...rowOf(n));
     for (const n of upTo(20)) appender.append(...rowOf(n, 1));
@@ -125,8 +134,8 @@ describe('a flusher that fails', () => {
 
   const FAILED = expect.objectContaining({ name: 'TapeError', code: 'FLUSHER_FAILED' });
 
-  test('appending, flushing and closing say so', async () => {
-    const { tape, appender } = await failed();
+  test.each(PLACES)('appending, flushing and closing say so (%s)', async (flusher) => {
+    const { tape, appender } = await failed(flusher);
     for (let i = 0; i < 3; i++) {
       expect(() => tape.append(...rowOf(99))).toThrow(FAILED);
       expect(() => appender.append(...rowOf(99, 1))).toThrow(FAILED);
@@ -136,24 +145,27 @@ describe('a flusher that fails', () => {
     await expect(tape.close()).rejects.toThrow(FAILED);
   });
 
-  test('what append returned for is recovered, and what it threw for is not there', async () => {
-    const { root, tape, appender } = await failed();
-    expect(() => tape.append(...rowOf(25))).toThrow(FAILED);
-    expect(() => appender.append(...rowOf(25, 1))).toThrow(FAILED);
-    expect(() => appender.append(...rowOf(25, 1))).toThrow(FAILED);
-    const copy = copyOf(root);
-    await expect(tape.close()).rejects.toThrow(FAILED);
-    expect(() => appender.append(...rowOf(25, 1))).toThrow(expect.objectContaining({ name: 'TapeError' }));
-    // As it is after close, and as it would have been after a kill.
-    for (const left of [root, copy]) {
-      const warnings: string[] = [];
-      const storage = storageOf(left, 1);
-      const report = await reopen(trade, { storage, ...SMALL, onWarning: (message) => warnings.push(message) });
-      expect(report).toMatchObject({ lanes: 3, records: 10, damagedBytes: RECORD_BYTES });
-      expect(warnings.length).toBe(1);
-      expect(await numbersByLane(storage)).toEqual([upTo(25), upTo(25)]);
-    }
-  });
+  test.each(PLACES)(
+    'what append returned for is recovered, and what it threw for is not there (%s)',
+    async (flusher) => {
+      const { root, tape, appender } = await failed(flusher);
+      expect(() => tape.append(...rowOf(25))).toThrow(FAILED);
+      expect(() => appender.append(...rowOf(25, 1))).toThrow(FAILED);
+      expect(() => appender.append(...rowOf(25, 1))).toThrow(FAILED);
+      const copy = copyOf(root);
+      await expect(tape.close()).rejects.toThrow(FAILED);
+      expect(() => appender.append(...rowOf(25, 1))).toThrow(expect.objectContaining({ name: 'TapeError' }));
+      // As it is after close, and as it would have been after a kill.
+      for (const left of [root, copy]) {
+        const warnings: string[] = [];
+        const storage = storageOf(left, 1);
+        const report = await reopen(trade, { storage, ...SMALL, onWarning: (message) => warnings.push(message) });
+        expect(report).toMatchObject({ lanes: 3, records: 10, damagedBytes: RECORD_BYTES });
+        expect(warnings.length).toBe(1);
+        expect(await numbersByLane(storage)).toEqual([upTo(25), upTo(25)]);
+      }
+    },
+  );
 
   test('whose thread ends without a word is one too: nobody waits for room for ever', async () => {
     const map = memoryMap(trade, { capacity: 16, symbolCapacity: 16, laneCount: 1 });

@@ -24,6 +24,7 @@ const VALUES: Record<Exclude<keyof TapeOptions, 'storage'>, { good: unknown[]; b
     bad: ['zstd', 'packed', 'Fast', 3, { zstd: 0 }, { zstd: 20 }, { zstd: 1.5 }, { zstd: '1' }, true],
   },
   onFull: { good: ['wait', 'drop', 'throw'], bad: ['block', ...NONSENSE] },
+  flusher: { good: ['worker', 'inline'], bad: ['thread', ...NONSENSE] },
   degraded: { good: ['continue', 'stop'], bad: ['wait', ...NONSENSE] },
   writeTimeoutMs: { good: [10, 3_600_000], bad: [9, 3_600_001, ...NOT_WHOLE] },
   durability: { good: ['process', 'disk'], bad: ['power', ...NONSENSE] },

@@ -3,6 +3,7 @@ import {
   bytes,
   decimal,
   defineSchema,
+  type FlusherPlace,
   f32,
   f64,
   i8,
@@ -81,8 +82,8 @@ const query = fc.record({
 });
 
 /** All of `rows` on a tape, in blocks of 16 to 40 and what flushes leave, in the order of their sequences. */
-async function tapeOf(rows: readonly Row[], capacity: number): Promise<Tape<Fields>> {
-  const tape = await openTape(schema, { storage: [scratch()], ...SMALL, capacity });
+async function tapeOf(rows: readonly Row[], capacity: number, flusher?: FlusherPlace): Promise<Tape<Fields>> {
+  const tape = await openTape(schema, { storage: [scratch()], ...SMALL, capacity, flusher });
   for (const [i, of] of rows.entries()) {
     tape.append(...valuesOf(of));
     if (i % 37 === 36) await tape.flush();
@@ -96,7 +97,7 @@ test('a scan is a filter', async () => {
   // The second one in order of time, so that its blocks have ranges of their own.
   made[1].sort((a, b) => Number(a.ts - b.ts));
   for (const [i, rows] of made.entries()) {
-    const tape = await tapeOf(rows, 16 + 24 * i);
+    const tape = await tapeOf(rows, 16 + 24 * i, i === 0 ? 'worker' : 'inline');
     let kept = 0;
     await fc.assert(
       fc.asyncProperty(query, async ({ from, to, symbols, columns }) => {

@@ -41,6 +41,8 @@ const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 const journals: [string, Partial<TapeOptions>][] = [
   ['a mapped journal', { journalMode: 'mapped' }],
   ['a buffered journal', { journalMode: 'buffered' }],
+  ['its flusher on the same thread', { journalMode: 'mapped', flusher: 'inline' }],
+  ['its flusher on the same thread and a buffered journal', { journalMode: 'buffered', flusher: 'inline' }],
 ];
 
 describe.each(journals)('with %s', (_, mode) => {

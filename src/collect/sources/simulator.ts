@@ -1,13 +1,5 @@
-import {
-  FLAG_ASK,
-  FLAG_LAST,
-  HIGH_WORD,
-  KIND_LEVEL,
-  KIND_QUOTE,
-  KIND_TRADE,
-  LOW_WORD,
-  type MarketBatch,
-} from '../market-batch.js';
+import { FLAG_ASK, FLAG_LAST, KIND_LEVEL, KIND_QUOTE, KIND_TRADE } from '../../schemas.js';
+import { HIGH_WORD, LOW_WORD, type MarketBatch } from '../market-batch.js';
 import { listInstruments } from './instruments.js';
 import { Random } from './random.js';
 
@@ -124,7 +116,7 @@ export class Simulator {
     const low = this.#startLow + clock[RECEIVED_NS];
     batch.tsWords[2 * row + LOW_WORD] = low >>> 0;
     batch.tsWords[2 * row + HIGH_WORD] = this.#startHigh + Math.floor(low / 2 ** 32);
-    batch.exchangeMs[row] = this.#startMs + Math.floor(clock[EXCHANGE_NS] / 1e6);
+    batch.exchangeUs[row] = 1000 * (this.#startMs + Math.floor(clock[EXCHANGE_NS] / 1e6));
     batch.id[row] = clock[SEQUENCE];
     batch.symbol[row] = this.#instrument;
 

@@ -4,22 +4,19 @@ import type { Files } from '../../files.js';
 import type { Zstd } from '../../runtime.js';
 import type { Schema } from '../../schema.js';
 import type { BlockEntry } from '../../segment/footer.js';
-import { SegmentReader } from '../../segment/reader.js';
-
-/** How many files are kept open. */
-const OPEN_FILES = 32;
+import { OpenSegments } from '../../segment/open-segments.js';
+import type { SegmentReader } from '../../segment/reader.js';
 
 /** Reads copies of blocks and says what is wrong with them. One block is in memory at a time. */
 export class CopyChecker {
   /** Of all the copies that were read. */
   bytes = 0;
-  readonly #files: Files;
   readonly #schema: Schema;
   readonly #decoder: BlockDecoder;
-  readonly #readers = new Map<string, SegmentReader>();
+  readonly #segments: OpenSegments;
 
   constructor(files: Files, schema: Schema, zstd: Zstd) {
-    this.#files = files;
+    this.#segments = new OpenSegments(files);
     this.#schema = schema;
     this.#decoder = new BlockDecoder(schema, zstd);
   }
@@ -42,24 +39,15 @@ export class CopyChecker {
 
   /** The file, kept open for a while. @throws TapeError */
   reader(path: string): SegmentReader {
-    let reader = this.#readers.get(path);
-    // The one used last goes to the end.
-    if (reader !== undefined) this.#readers.delete(path);
-    else {
-      if (this.#readers.size >= OPEN_FILES) this.forget([...this.#readers.keys()][0]);
-      reader = new SegmentReader(this.#files, path);
-    }
-    this.#readers.set(path, reader);
-    return reader;
+    return this.#segments.reader(path);
   }
 
   /** Lets go of the file. */
   forget(path: string): void {
-    this.#readers.get(path)?.close();
-    this.#readers.delete(path);
+    this.#segments.close(path);
   }
 
   close(): void {
-    for (const path of [...this.#readers.keys()]) this.forget(path);
+    this.#segments.closeAll();
   }
 }

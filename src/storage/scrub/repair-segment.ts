@@ -3,9 +3,10 @@ import { TapeError } from '../../errors.js';
 import type { Files, OpenFile } from '../../files.js';
 import { ioError } from '../../io.js';
 import { segmentNumber } from '../../segment/catalog.js';
-import { type BlockEntry, encodeFooter, FOOTER_ENTRY_BYTES, TRAILER_BYTES } from '../../segment/footer.js';
+import { type BlockEntry, FOOTER_ENTRY_BYTES, TRAILER_BYTES } from '../../segment/footer.js';
 import { encodeSegmentHeader, type SegmentHeader } from '../../segment/header.js';
 import type { SegmentReader } from '../../segment/reader.js';
+import { writeFooter } from '../../segment/writer.js';
 import type { CopyChecker } from './copy-checker.js';
 
 const PIECE_BYTES = 1024 ** 2;
@@ -90,8 +91,7 @@ export class RepairSegment {
   async finish(checker: CopyChecker): Promise<number> {
     const { bytes } = this;
     try {
-      await this.#file.writeAsync(encodeFooter(this.entries, this.#end), this.#end);
-      this.#file.truncate(bytes);
+      await writeFooter(this.#file, this.entries, this.#end);
       await this.#file.syncAsync();
       for (const entry of this.entries) {
         const reason = checker.check(this.#made, entry);
