@@ -20,7 +20,8 @@ async function write() {
     async append(count) {
       for (const until = n + count; n < until; ) {
         for (let burst = 0; burst < 50 && n < until; burst++, n++) {
-          appenders.forEach((appender, lane) => appender.append(appender.now(), `S${lane}`, lane, n, n / 4));
+          for (const [lane, appender] of appenders.entries())
+            appender.append(appender.now(), `S${lane}`, lane, n, n / 4);
         }
         await sleep(1);
       }
@@ -55,7 +56,6 @@ async function tail() {
       next[of]++;
     }
     seen += batch.length;
-    globalThis.dbg = () => ({ seen, live, next });
     if (batch.isLive) live += batch.length;
     if (seen >= lanes * count) break;
     if (pauses > 0) await sleep(pauses);
@@ -64,6 +64,5 @@ async function tail() {
   say({ seen, live, next });
 }
 
-process.on('SIGUSR2', () => console.error(globalThis.dbg?.()));
 await (role === 'write' ? write() : tail());
 process.exit(0);

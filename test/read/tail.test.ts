@@ -13,7 +13,11 @@ import {
   timestamp,
   u32,
 } from 'ticktape';
+import { runtime } from 'ticktape/runtime';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { GapLog } from '../../dist/src/gap-log.js';
+import { Gap } from '../../dist/src/gaps.js';
+import { survey } from '../../dist/src/storage/survey.js';
 import { scratch } from '../helpers/scratch.js';
 import { errorOf } from '../helpers/tape.js';
 
@@ -158,6 +162,43 @@ test("a live batch says so, has no sequences, and is the user's own", async () =
   expect(await errorOf(() => first.sequence(0))).toMatchObject({ code: 'UNSUPPORTED' });
   expect([...first.columns.n, ...second.columns.n]).toEqual(upTo(10));
   expect(first.columns.n.buffer).toBeInstanceOf(ArrayBuffer);
+  await tail.return?.(undefined);
+});
+
+test('gaps: each once, before the batch behind it, and as they come', async () => {
+  const { storage, reader, append, tape } = await open();
+  const { tape: tapeFile } = survey(runtime.files, storage, undefined);
+  const { tapeId } = tapeFile!;
+  const log = new GapLog({
+    files: runtime.files,
+    directories: storage,
+    tapeId,
+    epoch: 99,
+    durable: false,
+    onWarning: (text) => expect.fail(text),
+  });
+  onTestFinished(() => log.close());
+  const gap = (fromNs: bigint, reason: string) =>
+    log.add(new Gap({ collector: 0, name: 'feed', fromNs, toNs: fromNs + 1n, reason }));
+  append(10);
+  gap(5n, 'between');
+  await tape.flush();
+  append(10);
+  const tail = reader.tail({ from: 'start', gaps: true })[Symbol.asyncIterator]();
+  const seen: unknown[] = [];
+  const more = async (until: unknown) => {
+    for (;;) {
+      const { value } = await tail.next();
+      seen.push(value instanceof Gap ? value.reason : value.columns.n[0]);
+      if (seen.at(-1) === until) return;
+    }
+  };
+  await more(10);
+  gap(15n, 'later');
+  await more('later');
+  append(1);
+  await more(20);
+  expect(seen).toEqual([0, 'between', 10, 'later', 20]);
   await tail.return?.(undefined);
 });
 
