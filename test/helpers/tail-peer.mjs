@@ -56,7 +56,6 @@ async function tail() {
       next[of]++;
     }
     seen += batch.length;
-    globalThis.dbg = () => ({ seen, live, next });
     if (batch.isLive) live += batch.length;
     if (seen >= lanes * count) break;
     if (pauses > 0) await sleep(pauses);
@@ -65,6 +64,5 @@ async function tail() {
   say({ seen, live, next });
 }
 
-process.on('SIGUSR2', () => console.error(globalThis.dbg?.()));
 await (role === 'write' ? write() : tail());
 process.exit(0);

@@ -110,7 +110,7 @@ const cases: Record<string, Case> = {
     capacities: [5],
     sizes: sequences(2 + MORE, [2, 3]),
     setup: { reads: true, closes: true, fails: true },
-    atLeast: 1,
+    atLeast: 590_000,
     steps: ['reader: lookAtLanes: load sealedAt', 'closer: stopLanes: compareExchange sealedAt', 'reader: copy word 0'],
   },
   'without power, with durability disk': {

@@ -14,8 +14,9 @@ import { rowKeys } from './row-keys.js';
 
 /** How often it is looked whether there are new lanes, or another session. */
 const LOOK_AROUND_MS = 100;
-/** How often the blocks are looked at while nobody writes. */
+/** How often the blocks are looked at though no lane has let go of anything: while nobody writes, and while somebody does. */
 const LIST_MS = 1000;
+const LIST_LIVE_MS = 10_000;
 /** So many polls that find nothing, or records, go without a look at the clock. */
 const POLLS_PER_CLOCK = 32;
 /** What lies between `head` and `tail` is read again where it was written over meanwhile. */
@@ -62,7 +63,7 @@ export class Follower<F extends Fields> {
   #wasLive = false;
   #polls = 0;
   #lookedAroundMs = -Infinity;
-  #listedMs = -Infinity;
+  #listedMs: number;
   #isIdle = false;
   #isFinishing = false;
   #isClosed = false;
@@ -71,6 +72,7 @@ export class Follower<F extends Fields> {
   constructor(source: TailSource<F>, filter: FollowerFilter, fromNow: boolean) {
     this.#source = source;
     this.#filter = filter;
+    this.#listedMs = source.nowMs();
     try {
       if (fromNow) this.#startNow();
       else this.#catchUp();
@@ -201,17 +203,14 @@ export class Follower<F extends Fields> {
     }
     this.#session ??= LiveSession.open(this.#source, this.#overEpoch);
     this.#wasLive ||= this.#session !== null;
-    if (this.#session === null) {
-      // One may have come and gone between two looks.
-      if (now - this.#listedMs < LIST_MS) return false;
-      this.#listedMs = now;
-      this.#catchUp();
-      return true;
+    if (this.#session !== null) {
+      const { length } = this.#session.lanes;
+      this.#session.findLanes((lane) => this.#given.get(nameOf(lane)) ?? 0n);
+      if (this.#session.lanes.length > length) this.#turn = this.#session.lanes.length;
     }
-    const { length } = this.#session.lanes;
-    this.#session.findLanes((lane) => this.#given.get(nameOf(lane)) ?? 0n);
-    if (this.#session.lanes.length > length) this.#turn = this.#session.lanes.length;
-    if (this.#stuck === null) return false;
+    // A session may have come and gone between two looks. And of blocks that all were given none is left for when there is need to hurry.
+    const isDue = now - this.#listedMs >= (this.#session === null ? LIST_MS : LIST_LIVE_MS);
+    if (!isDue && this.#stuck === null) return false;
     this.#catchUp();
     return true;
   }
@@ -220,7 +219,8 @@ export class Follower<F extends Fields> {
 
   /** Goes through all blocks that are new. Positions before a lane's `head`, as of the last look, are in blocks by then. */
   #catchUp(): void {
-    const { blocks } = this.#source;
+    const { blocks, nowMs } = this.#source;
+    this.#listedMs = nowMs();
     this.#blocks = blocks.list().filter(({ sequence }) => sequence >= this.#nextSequence);
     this.#blocks.reverse();
   }
