@@ -18,9 +18,29 @@ const ffi: Ffi = {
   readI32: (address) => read.i32(address),
 };
 
+declare const Bun: { stdin: { stream(): ReadableStream<Uint8Array> } };
+
+/** Not by its descriptor: a thread that waits for one can't be ended here. */
+async function* stdin(signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const reader = Bun.stdin.stream().getReader();
+  const stop = () => void reader.cancel().catch(() => {});
+  signal.addEventListener('abort', stop);
+  try {
+    while (!signal.aborted) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal.removeEventListener('abort', stop);
+    stop();
+  }
+}
+
 export const runtime: Runtime = makeRuntime({
   name: 'bun',
   loadFfi: () => ffi,
   monotonicNs: process.hrtime.bigint,
   ffiClockIsCheaper: true,
+  stdin,
 });

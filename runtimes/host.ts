@@ -7,6 +7,7 @@ import { lockByFile } from './lock-file.js';
 import type { Holder } from './lock-holder.js';
 import { posixAllocate, posixMapper, posixSteadyClock, posixTryLock, posixWallClock } from './posix.js';
 import { preallocate } from './preallocate.js';
+import { readStdin } from './stdin.js';
 import { spawn } from './worker.js';
 import { zstd } from './zstd.js';
 
@@ -22,6 +23,8 @@ export interface Host {
   monotonicNs(): bigint;
   /** Reading the system's clock through FFI costs less than the runtime's own monotonic one. */
   ffiClockIsCheaper?: boolean;
+  /** Where reading its descriptor won't do. */
+  stdin?: Runtime['stdin'];
 }
 
 export function makeRuntime(host: Host): Runtime {
@@ -60,6 +63,7 @@ export function makeRuntime(host: Host): Runtime {
       return tryLock === undefined ? lockByFile(path) : lockBySystem(path, tryLock, host.mayRun);
     },
     spawn,
+    stdin: host.stdin ?? readStdin,
     zstd,
     nowNs() {
       clock ??= makeClock();

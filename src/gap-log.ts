@@ -44,6 +44,7 @@ export class GapLog {
   readonly #gaps = new GapSet();
   readonly #copies: Copy[];
   #nextNumber = 0;
+  #isClosed = false;
 
   /**
    * Reads what the storage nodes have, and changes nothing.
@@ -87,7 +88,7 @@ export class GapLog {
     return [...this.#gaps.entries()].filter(({ gap }) => gap.toNs === null);
   }
 
-  /** Enters a gap. Storage nodes that fail get it later, with a warning. */
+  /** Enters a gap. Storage nodes that fail get it later, with a warning. @throws TapeError `CLOSED` */
   add(gap: Gap): GapId {
     const id = { epoch: this.#setup.epoch, number: this.#nextNumber++ };
     this.#enter(id, gap);
@@ -104,14 +105,15 @@ export class GapLog {
     return ended;
   }
 
-  /**
-   * No collector records any more from `fromNs` on: what any of them missed before ends there, and a gap of all of them begins that lasts
-   * until `recordingAt`.
-   */
+  /** A session died while collectors ran: what any of them missed before ends at its last sign of life, and from then on nothing was recorded. */
+  diedAt(fromNs: bigint): void {
+    for (const { id, gap } of this.open()) if (gap.reason !== NOT_RECORDING) this.end(id, fromNs);
+    this.stoppedAt(fromNs);
+  }
+
+  /** No collector records any more from `fromNs` on: a gap of all of them that lasts until `recordingAt`. */
   stoppedAt(fromNs: bigint): void {
-    const open = this.open();
-    for (const { id, gap } of open) if (gap.reason !== NOT_RECORDING) this.end(id, fromNs);
-    if (open.some(({ gap }) => gap.reason === NOT_RECORDING && gap.collector === null)) return;
+    if (this.open().some(({ gap }) => gap.reason === NOT_RECORDING && gap.collector === null)) return;
     this.add(new Gap({ collector: null, name: '', fromNs, toNs: null, reason: NOT_RECORDING }));
   }
 
@@ -122,6 +124,7 @@ export class GapLog {
 
   /** Tries once more what storage nodes could not take, and puts all on the disk. */
   close(): void {
+    this.#isClosed = true;
     if (this.#gaps.size === 0) return;
     this.#makeGood();
     for (const copy of this.#copies) {
@@ -130,6 +133,8 @@ export class GapLog {
   }
 
   #enter(id: GapId, gap: Gap): void {
+    // From here on the files are another session's.
+    if (this.#isClosed) throw new TapeError('CLOSED', 'the tape is closed: open it again to tell of gaps');
     this.#gaps.add(id, gap);
     const entry = encodeGap(this.#setup.tapeId, id, gap);
     for (const copy of this.#copies) {

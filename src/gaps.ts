@@ -5,7 +5,7 @@
 // An entry is all of a gap, with its end or without. One with its end comes behind the one without and holds for both.
 import { Buffer } from 'node:buffer';
 import path from 'node:path';
-import { TapeError } from './errors.js';
+import { show, TapeError } from './errors.js';
 import type { Files } from './files.js';
 import { hash64 } from './hash.js';
 import { ioError } from './io.js';
@@ -29,6 +29,21 @@ export class Gap {
     this.toNs = gap.toNs;
     this.reason = gap.reason;
   }
+}
+
+/** @throws TapeError `BAD_OPTION` where it is not what it should be, whatever its types say */
+export function checkGap({ collector, name, fromNs, toNs, reason }: Gap): void {
+  const refuse = (option: string, value: unknown, expected: string) => {
+    throw new TapeError('BAD_OPTION', `${option} of the gap is ${show(value)}: it must be ${expected}`);
+  };
+  const isTime = (value: unknown) => typeof value === 'bigint' && value === BigInt.asIntN(64, value);
+  if (collector !== null && !(Number.isInteger(collector) && collector >= 0 && collector < 2 ** 31)) {
+    refuse('collector', collector, 'its number, or null for all');
+  }
+  if (typeof name !== 'string') refuse('name', name, 'a string');
+  if (typeof reason !== 'string') refuse('reason', reason, 'a string');
+  if (!isTime(fromNs)) refuse('fromNs', fromNs, 'a bigint of ns');
+  if (toNs !== null && !(isTime(toNs) && toNs >= fromNs)) refuse('toNs', toNs, 'a bigint of ns, fromNs or later');
 }
 
 export const GAPS_FILE = 'gaps.ttgap';

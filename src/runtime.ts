@@ -90,6 +90,8 @@ export interface Runtime {
   lock(path: string): FileLock;
   /** Starts the module at `url` in a thread of its own with `data` (structured clone; shared memory stays shared). */
   spawn(url: URL, data: unknown): RuntimeWorker;
+  /** What comes on stdin, on whatever thread, until it ends or `signal` is aborted. */
+  stdin(signal: AbortSignal): AsyncIterableIterator<Uint8Array>;
   zstd(): Promise<Zstd>;
   /**
    * Wall clock in ns since the Unix epoch, monotonic within a thread: when the system's clock is set back it stands still until

@@ -144,7 +144,7 @@ async function beginLocked(
   gaps.restore();
   const last = readLastSession(files, found.journal, tapeId, runtime.nowNs());
   // Before the counters that say so are replaced.
-  if (last?.diedCollecting) gaps.stoppedAt(last.aliveNs);
+  if (last?.diedCollecting) gaps.diedAt(last.aliveNs);
   const removed = finishRetention(files, catalog, options.onWarning);
   const { redundancy, degraded, writeTimeoutMs, segmentBytes, segmentMaxAgeMs } = options;
   const parts = { tapeId, schema, epoch, segmentBytes, segmentMaxAgeMs };

@@ -4,11 +4,12 @@ import { Collecting, type Collection, type CollectOptions } from './collect/coll
 import { TapeError } from './errors.js';
 import type { FlushReport } from './flush/flusher.js';
 import type { TapeFlusher } from './flush/local.js';
-import { Gap } from './gaps.js';
+import { checkGap, Gap } from './gaps.js';
 import { Appender, type AppenderHandle } from './journal/appender.js';
 import { failTape, stopLanes } from './journal/stopping.js';
 import { thisThread } from './journal/this-thread.js';
 import type { ResolvedOptions } from './options.js';
+import { asOf } from './read/as-of.js';
 import { type Bar, type BarOptions, bars } from './read/bars.js';
 import type { Batch } from './read/batch.js';
 import type { TapeBlocks } from './read/reader.js';
@@ -17,13 +18,14 @@ import type { ScanOptions, WithoutGaps } from './read/scan.js';
 import type { Follower, TailSource } from './read/tail/follower.js';
 import { type FollowOptions, hostOf, makeFollower, Tail, type TailOptions } from './read/tail/tail.js';
 import { makeTailSource } from './read/tail/tail-source.js';
-import type { Fields, Schema, ValuesOf } from './schema.js';
+import type { Fields, RecordOf, Schema, ValuesOf } from './schema.js';
 import type { CatalogBlock } from './segment/catalog.js';
 import type { Session } from './session.js';
 import { readCounters, type TapeStats } from './stats.js';
 import { mendBlock } from './storage/scrub/mend-block.js';
 import { type RepairOptions, type RepairResult, repairTapeOn } from './storage/scrub/repair-tape.js';
 import type { ScrubbedTape } from './storage/scrub/survey-copies.js';
+import { Turns } from './storage/scrub/turns.js';
 import { type Verdict, type VerifyOptions, verifyTape } from './storage/scrub/verify.js';
 
 /** A tape opened for writing. One process at a time has one. */
@@ -112,7 +114,8 @@ export class Tape<F extends Fields> {
     options: ScanOptions<Name>,
   ): AsyncGenerator<Batch<F, Name> | Gap>;
   scan<Name extends F[number]['name']>(options: ScanOptions<Name> = {}): AsyncGenerator<Batch<F, Name> | Gap> {
-    return this.#parts.blocks.scan(options, options.repair ? (block) => this.#mend(block) : null);
+    const mend = options.repair ? (block: CatalogBlock) => this.#mend(block) : null;
+    return this.#parts.blocks.scan(options, mend, new Turns(runtime, options.signal));
   }
 
   /**
@@ -163,6 +166,14 @@ export class Tape<F extends Fields> {
     const { tapeId, zstd, catalog, survey } = session;
     const { read } = options;
     return makeTailSource(runtime, { schema: this.schema, tapeId, journal: survey.journal, zstd, read, catalog });
+  }
+
+  /**
+   * The last sealed record of a symbol at `ns` or before; null where there is none. Reads backwards from there, not the whole tape.
+   * @throws TapeError `BAD_OPTION` where the schema has no symbol field, `BLOCK_MISSING`, `BLOCK_DAMAGED`
+   */
+  async asOf(ns: bigint, symbol: string): Promise<RecordOf<F> | null> {
+    return asOf(this.#parts.blocks, ns, symbol);
   }
 
   async #mend(block: CatalogBlock): Promise<void> {
@@ -233,12 +244,19 @@ export class Tape<F extends Fields> {
   /**
    * Tells readers that something was missed from `fromNs` (now) on, up to `toNs` or until `end` is called. It is on every storage node
    * then, or a warning says on which not. `reason`: some 160 bytes of it are kept.
+   * @throws TapeError `BAD_OPTION`, `CLOSED`
    */
   gap({ collector = null, name = '', reason, fromNs = this.now(), toNs = null }: GapOptions): OpenGap {
     this.#checkOpen();
+    const gap = new Gap({ collector, name, fromNs, toNs, reason });
+    checkGap(gap);
     const { gaps } = this.#parts.session;
-    const id = gaps.add(new Gap({ collector, name, fromNs, toNs, reason }));
-    return { end: (atNs = this.now()) => gaps.end(id, atNs) };
+    const id = gaps.add(gap);
+    return {
+      end: (atNs = this.now()) => {
+        gaps.end(id, atNs);
+      },
+    };
   }
 
   stats(): TapeStats {

@@ -4,6 +4,8 @@ import type { CollectorEvent } from '../collect/collector.js';
 export class CollectorEvents {
   /** By collector: what it was last told to suffer from. */
   readonly #told = new Map<number, string>();
+  /** Gaps end now because collectors do. */
+  isStopping = false;
 
   /** Null where there is nothing to tell. */
   describe(event: CollectorEvent): string | null {
@@ -11,14 +13,17 @@ export class CollectorEvents {
     switch (event.type) {
       case 'failed': {
         const { error, waitMs } = event;
-        if (waitMs === null) return `${name}: ${error.message}; it is not started again`;
+        if (waitMs === null) {
+          this.#told.delete(collector);
+          return `${name}: ${error.message}; it is not started again`;
+        }
         return this.#news(collector, `${name}: ${error.message}; it is tried again`);
       }
       case 'gap': {
         const { fromNs, toNs, reason } = event.gap;
         // A failure's is told as that.
         if (toNs === null) return reason.startsWith('failed: ') ? null : this.#news(collector, `${name}: ${reason}`);
-        this.#told.delete(collector);
+        if (this.isStopping || !this.#told.delete(collector)) return null;
         return `${name}: receives again, after ${(Number(toNs - fromNs) / 1e9).toFixed(1)} s`;
       }
       case 'trouble':

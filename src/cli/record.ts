@@ -80,7 +80,6 @@ export async function run(args: string[]): Promise<number> {
     const result = await recordFeeds(config, limits, signals.first, json);
     setColorEnabled(colors && process.stdout.isTTY === true);
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : summary(result));
-    for (const trouble of result.troubles) process.stderr.write(`ticktape: ${trouble}\n`);
     return result.troubles.length > 0 ? 1 : 0;
   } finally {
     signals.dispose();

@@ -30,7 +30,9 @@ export function rowWriter(schema: Schema, columns: readonly string[] | undefined
           const field = schema.fields.find((candidate) => candidate.name === name);
           if (field !== undefined) return field;
           const names = schema.fields.map((candidate) => candidate.name).join(', ');
-          throw new TapeError('BAD_OPTION', `column ${JSON.stringify(name)} is none of ${names}`, { field: name });
+          throw new TapeError('BAD_OPTION', `option columns: ${JSON.stringify(name)} is none of ${names}`, {
+            field: name,
+          });
         });
   return WRITERS[format](fields);
 }

@@ -14,12 +14,12 @@ export function statusOf(figures: SessionFigures, recordsBefore: number, seconds
     collectors.reduce((total, collector) => total + of(collector), 0);
   const backlog = Math.max(0, ...lanes.map(backlogOf));
   const healthy = storageNodes.filter(({ state }) => state === 'healthy').length;
-  const receiving = sum(({ state, messages }) => (state === 'ended' || (state === 'running' && messages > 0) ? 1 : 0));
+  const receiving = sum(({ state, messages }) => (messages > 0 && state !== 'waiting' ? 1 : 0));
   const parts = [
     `${count(seconds > 0 ? (records - recordsBefore) / seconds : 0)} events/s`,
     `${count(records)} records`,
     mark(backlog >= 0.5, `backlog ${Math.round(100 * backlog)} %`),
-    mark(receiving < collectors.length, `${receiving}/${collectors.length} collectors receive`),
+    mark(receiving < collectors.length, `${receiving}/${collectors.length} collectors receiving`),
     mark(sum(({ gaps }) => gaps) > 0, `gaps ${count(sum(({ gaps }) => gaps))}`),
     mark(sum(({ rejected }) => rejected) > 0, `rejected ${count(sum(({ rejected }) => rejected))}`),
     healthy < storageNodes.length

@@ -126,6 +126,7 @@ export class Collecting {
         members.push(new Collector({ ...setup, task: { ...task, handle: takeLane() } }));
       }
       await Promise.all(members.map(({ loaded }) => loaded));
+      if (collection.isStopping) throw new TapeError('CLOSED', 'the tape was closed while its collectors started');
     } catch (error) {
       await Promise.all(members.map((member) => member.stop()));
       this.#active.delete(collection);
@@ -159,6 +160,7 @@ class RunningCollection implements Collection {
   readonly #onStop: (collection: RunningCollection) => void;
   #resolveFinished!: (done: Promise<void>) => void;
   #stopping: Promise<void> | null = null;
+  #hasBegun = false;
 
   constructor(
     members: readonly Collector[],
@@ -186,6 +188,7 @@ class RunningCollection implements Collection {
   }
 
   begin(onEnd: () => void): void {
+    this.#hasBegun = true;
     for (const member of this.#members) member.go();
     const ended = Promise.allSettled(this.#members.map(({ finished }) => finished)).then(onEnd);
     this.#resolveFinished(Promise.all(this.#members.map(({ finished }) => finished)).then(() => {}));
@@ -194,7 +197,7 @@ class RunningCollection implements Collection {
 
   stop(): Promise<void> {
     if (this.#stopping === null) {
-      const isCutShort = this.#members.some((member) => !member.hasEnded);
+      const isCutShort = this.#hasBegun && this.#members.some((member) => !member.hasEnded);
       this.#stopping = Promise.all(this.#members.map((member) => member.stop())).then(() => {});
       if (isCutShort) this.#onStop(this);
     }

@@ -1,4 +1,4 @@
-import { LANE_LEFT, LANE_STATE } from '../../assembly/layout.js';
+import { LANE_LEFT, LANE_STATE, LANE_WAITING } from '../../assembly/layout.js';
 import { TapeError } from '../errors.js';
 import type { GapLog } from '../gap-log.js';
 import { Gap, type GapId } from '../gaps.js';
@@ -56,6 +56,8 @@ interface Attempt {
 /** How long a source may take to end by itself when it is asked to, and then its generator, in ms. */
 const STOP_MS = 2000;
 const STOP_NOW_MS = 200;
+/** How long it may go on waiting for room in its lane: what it waits with was received. */
+const STOP_FULL_MS = 10_000;
 
 /** What goes wrong again however often it is tried, or would record a file's records twice. */
 const FATAL = new Set<TapeError['code']>([
@@ -83,6 +85,7 @@ export class Collector {
   /** Those that last until something is received again. */
   #missed: GapId[] = [];
   #hasEnded = false;
+  #wasKilled = false;
   #attempt: Attempt | null = null;
   #isFirst = true;
   #resolveLoaded!: () => void;
@@ -128,7 +131,12 @@ export class Collector {
     );
     if (await within(ended, STOP_MS)) return;
     Atomics.store(this.#words, SHARED_STOP, STOP_NOW);
-    if (await within(ended, STOP_NOW_MS)) return;
+    const { runtime, task } = this.#setup;
+    const untilMs = runtime.nowMs() + STOP_FULL_MS;
+    do {
+      if (await within(ended, STOP_NOW_MS)) return;
+    } while (isWaiting(task.handle) && runtime.nowMs() < untilMs);
+    this.#wasKilled = true;
     await this.#attempt?.kill();
     await ended;
   }
@@ -166,7 +174,8 @@ export class Collector {
       const endedNs = runtime.nowNs();
       for (const id of [...this.#openGaps.values(), ...this.#missed]) this.#endGap(id, endedNs);
       counters.state = 'ended';
-      leaveLane(task.handle);
+      // Not every runtime tells when a thread that was busy is gone: nobody else gets its lane.
+      if (!this.#wasKilled) leaveLane(task.handle);
       this.#hasEnded = true;
     }
     this.#tell({ type: 'ended' });
@@ -314,6 +323,10 @@ async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
   clearTimeout(timer);
   return done;
 }
+
+/** Whether the lane's producer is asleep in `append`. */
+const isWaiting = ({ memory, at }: AppenderHandle): boolean =>
+  Atomics.load(new Int32Array(memory.buffer), (at + LANE_WAITING) >> 2) !== 0;
 
 /** Gives the lane of a producer that is gone back, once what is in it has been flushed. */
 function leaveLane({ memory, at }: AppenderHandle): void {

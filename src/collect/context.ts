@@ -117,9 +117,15 @@ export function makeContext(
     }
     return lastNs;
   };
-  const sample = (ns: number) => counters.appended(ns);
-  const plain = sampled(appender.append, schema.fields.length, nowNs, sample);
-  const scaled = sampled(appender.appendScaled, schema.fields.length, nowNs, sample);
+  const drops = new Drops((reason, fromNs) => context.gap(reason, fromNs));
+  const watch: AppendWatch = {
+    nowNs: now,
+    timed: (ns) => counters.appended(ns),
+    dropped: () => drops.dropped(now()),
+    taken: (ns) => drops.taken(ns),
+  };
+  const plain = sampled(appender.append, schema.fields.length, watch);
+  const scaled = sampled(appender.appendScaled, schema.fields.length, watch);
 
   const context: CollectorContext = {
     collector,
@@ -169,34 +175,83 @@ export function makeContext(
   };
 }
 
+/** A lane that is full now and then gives one gap, not one each time. */
+const DROPS_NS = 1_000_000_000n;
+
+/** The gap of records that were dropped (`onFull: 'drop'`): from the first to the first one taken after which none was for a second. */
+class Drops {
+  readonly #begin: (reason: string, fromNs: bigint) => { end(atNs: bigint): void };
+  #gap: { end(atNs: bigint): void } | null = null;
+  /** Of the first record since the last drop; null while they are dropped. */
+  #takenNs: bigint | null = null;
+
+  constructor(begin: (reason: string, fromNs: bigint) => { end(atNs: bigint): void }) {
+    this.#begin = begin;
+  }
+
+  dropped(ns: bigint): void {
+    this.#gap ??= this.#begin('the lane was full: records were dropped', ns);
+    this.#takenNs = null;
+  }
+
+  /** Whether all is well. */
+  taken(ns: bigint): boolean {
+    if (this.#gap === null) return true;
+    this.#takenNs ??= ns;
+    if (ns - this.#takenNs < DROPS_NS) return false;
+    this.#gap.end(this.#takenNs);
+    this.#gap = null;
+    return true;
+  }
+}
+
+/** What is to be known of appends. */
+export interface AppendWatch {
+  nowNs(): bigint;
+  /** That one took so long. */
+  timed(ns: number): void;
+  /** That a record was dropped; then `taken` is asked at each one that is not, until it says that all is well. */
+  dropped(): void;
+  taken(ns: bigint): boolean;
+}
+
 type AnyAppend = (...values: never[]) => number;
 
 /**
  * `append`, with the time of one call in SAMPLE_EVERY taken, until it is closed. Written out for the number of arguments: one that passes them on
- * with `...` takes 20 to 60 ns more a call.
+ * with `...` would allocate.
  */
 export function sampled<Append extends AnyAppend>(
   append: Append,
   fields: number,
-  nowNs: () => bigint,
-  sample: (ns: number) => void,
+  watch: AppendWatch,
 ): { append: Append; close(): void } {
   const values = Array.from({ length: fields }, (_, i) => `v${i}`).join(', ');
+  // Where `left` is 1 the next call is slow.
   const body = `'use strict';
     let left = ${SAMPLE_EVERY};
     let isClosed = false;
     function slow(${values}) {
       left = 1;
       if (isClosed) throw closed();
-      const from = nowNs();
+      const from = watch.nowNs();
       const position = append(${values});
-      sample(Number(nowNs() - from));
-      left = ${SAMPLE_EVERY};
+      if (position < 0) watch.dropped();
+      else {
+        watch.timed(Number(watch.nowNs() - from));
+        if (watch.taken(from)) left = ${SAMPLE_EVERY};
+      }
       return position;
     }
     return {
       append: function (${values}) {
-        return --left > 0 ? append(${values}) : slow(${values});
+        if (--left <= 0) return slow(${values});
+        const position = append(${values});
+        if (position < 0) {
+          left = 1;
+          watch.dropped();
+        }
+        return position;
       },
       close() {
         isClosed = true;
@@ -204,7 +259,7 @@ export function sampled<Append extends AnyAppend>(
       },
     };`;
   const closed = () => new TapeError('CLOSED', 'this collector has ended: its source must not append any more');
-  return new Function('append', 'nowNs', 'sample', 'closed', body)(append, nowNs, sample, closed);
+  return new Function('append', 'watch', 'closed', body)(append, watch, closed);
 }
 
 /** Runs the source until it ends. `stop`: i32 at SHARED_STOP of `shared`. @throws what the source throws */
@@ -227,8 +282,8 @@ export async function runSource(
   }
   let records = 0;
   for await (const values of result) {
-    if (!countsItself) received(1, 0);
     context.append(...values);
+    if (!countsItself) received(1, 0);
     if (Atomics.load(words, SHARED_STOP) === STOP_NOW) break;
     if (++records % RECORDS_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
   }

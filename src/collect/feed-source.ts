@@ -35,9 +35,19 @@ export interface FeedOptions {
   /** Of the simulator. */
   seed?: number;
   records?: number;
+  /** Which share of the file or of the simulator's events it has, from 0 on, and of how many. Default: its own among the collectors of the source. */
+  share?: Share;
   /** Where messages that are not understood are appended to. */
   rejectedFile?: string;
 }
+
+export interface Share {
+  place: number;
+  of: number;
+}
+
+const shareOf = ({ options, collector, collectors }: Context): Share =>
+  options.share ?? { place: collector, of: collectors };
 
 type Context = CollectorContext & { readonly options: FeedOptions };
 
@@ -110,8 +120,9 @@ async function readCsv(context: Context, path: string): Promise<void> {
   const csv = new CsvRows();
   let hasHeader = false;
   let row = 0;
-  const share = { ...context, collector: 0, collectors: 1 };
-  await eachLine(share, path, (line) => {
+  const { place, of } = shareOf(context);
+  const whole = { ...context, options: { ...context.options, share: { place: 0, of: 1 } } };
+  await eachLine(whole, path, (line) => {
     const cells = csv.add(line);
     if (cells === null || (line === '' && !hasHeader)) return;
     if (!hasHeader) {
@@ -121,25 +132,26 @@ async function readCsv(context: Context, path: string): Promise<void> {
       return;
     }
     // By rows, of which one may have several lines.
-    if (row++ % context.collectors !== context.collector) return;
+    if (row++ % of !== place) return;
     if (typeof cells === 'string') context.rejected(line, cells);
     else if (line !== '') offer(context, line, () => rows.cells(cells));
   });
   const rest = csv.end();
-  if (rest !== null && context.collector === 0) context.rejected(rest, 'a quote that does not end');
+  if (rest !== null && place === 0) context.rejected(rest, 'a quote that does not end');
 }
 
 /** Deals the lines of a file out to the collectors in turn, and gives this one its own. */
 async function eachLine(context: Context, path: string, take: (line: string) => void): Promise<void> {
-  const { collector, collectors, signal } = context;
-  if (path === '-' && collectors > 1) throw badOption('collectors', collectors, '1 for what comes from stdin');
+  const { signal } = context;
+  const { place, of } = shareOf(context);
+  if (path === '-' && of > 1) throw badOption('collectors', of, '1 for what comes from stdin');
   let number = 0;
   for await (const lines of readLines(path, signal)) {
     let messages = 0;
     let bytes = 0;
     const offered: (string | BadLine)[] = [];
     for (const line of lines) {
-      if (number++ % collectors !== collector) continue;
+      if (number++ % of !== place) continue;
       messages++;
       bytes += typeof line === 'string' ? line.length : line.bytes.length;
       offered.push(line);
@@ -201,8 +213,10 @@ function badOption(name: string, value: unknown, expected: string): TapeError {
 }
 
 /** Events of the simulated exchange, as many as are asked for, as fast as they are taken. */
-async function simulate({ options, collector, collectors, schema, ...context }: Context): Promise<void> {
+async function simulate(context: Context): Promise<void> {
+  const { options, collector, schema } = context;
   const { seed = 1, records = Infinity } = options;
+  const { place, of } = shareOf(context);
   const { priceScale, sizeScale } = scalesOf(schema);
   if (priceScale < PRICE_SCALE || sizeScale < SIZE_SCALE) {
     throw badOption(
@@ -213,9 +227,9 @@ async function simulate({ options, collector, collectors, schema, ...context }: 
   }
   const [price, size] = [10 ** (priceScale - PRICE_SCALE), 10 ** (sizeScale - SIZE_SCALE)];
   const sink = sinkFor(schema, context.appendScaled, collector);
-  const simulator = new Simulator({ seed, collector, collectors });
+  const simulator = new Simulator({ seed, collector: place, collectors: of });
   const batch = new MarketBatch();
-  const share = Math.floor(records / collectors) + (collector < records % collectors ? 1 : 0);
+  const share = Math.floor(records / of) + (place < records % of ? 1 : 0);
   for (let left = share; left > 0 && !context.signal.aborted; left -= batch.length) {
     simulator.fill(batch, Math.min(left, batch.capacity));
     for (let i = 0; i < batch.length; i++) {

@@ -1,11 +1,12 @@
 import path from 'node:path';
 import type { FeedOptions } from '../collect/feed-source.js';
+import { PRICE_SCALE, SIZE_SCALE } from '../collect/market.js';
 import { listed, Section } from './checks.js';
 import { EXCHANGES } from './exchanges.js';
 import type { Forms } from './forms.js';
 import { FEED_KEYS, KINDS, type Kind, PARSERS, PARSERS_OF, type Parser } from './keys.js';
 import type { Mistakes } from './mistake.js';
-import { deal, dealCount, shareCollectors } from './share.js';
+import { deal, shareCollectors } from './share.js';
 import type { Entry } from './toml.js';
 
 /** A tape has 64 lanes, one of them for the thread that opens it. */
@@ -56,7 +57,7 @@ interface Draft {
   parser: Parser | undefined;
   section: Section;
   wanted: number | undefined;
-  /** Among so many collectors it can be shared out. */
+  /** So many it has at most when it names no number. */
   most: number;
   url: string;
 }
@@ -80,6 +81,10 @@ export function readFeeds(
     }
     const section = new Section({ table: node.value, at: entry.at, prefix: `${feed}.` }, FEED_KEYS, forms, mistakes);
     const draft = readDraft(name, section, defaults.schema);
+    const isCoarse = defaults.priceScale < PRICE_SCALE || defaults.sizeScale < SIZE_SCALE;
+    if (draft?.kind === 'simulator' && isCoarse) {
+      section.refuse('kind', `it needs a price_scale of ${PRICE_SCALE} and a size_scale of ${SIZE_SCALE} at least`);
+    }
     return draft === undefined || entry.again ? [] : [draft];
   });
   checkStdin(drafts);
@@ -94,7 +99,7 @@ function readDraft(name: string, section: Section, schema: SchemaName | undefine
   const wanted = section.whole('collectors', 1, MOST_COLLECTORS);
   section.whole('ping_interval', 10, DAY_MS, ' ms');
   section.whole('idle_timeout', 10, DAY_MS, ' ms');
-  section.whole('queue', 1, 10_000_000);
+  section.whole('connect_timeout', 10, DAY_MS, ' ms');
   section.whole('seed', 0, Number.MAX_SAFE_INTEGER);
   section.whole('records', 1, Number.MAX_SAFE_INTEGER);
   if (kind === undefined) {
@@ -116,7 +121,9 @@ function readDraft(name: string, section: Section, schema: SchemaName | undefine
     section.refuse('path', 'a captured feed is read from a file');
   const most = Math.max(1, parallel(section, kind));
   if (wanted !== undefined && wanted > most) section.refuse('collectors', `it must be ${tooMany(section, kind, most)}`);
-  return { name, kind, parser, section, wanted: wanted === undefined ? undefined : Math.min(wanted, most), most, url };
+  // A file's lines stay in their order, unless the user deals them out.
+  const byDefault = kind === 'websocket' || kind === 'simulator' ? most : 1;
+  return { name, kind, parser, section, wanted, most: byDefault, url };
 }
 
 function readParser(section: Section, kind: Kind | undefined, schema: SchemaName | undefined): Parser | undefined {
@@ -194,6 +201,7 @@ function checkChannels(section: Section): void {
 /** Among how many collectors a feed can be shared out. */
 function parallel(section: Section, kind: Kind): number {
   if (kind === 'simulator') return Math.min(MOST_COLLECTORS, section.get<number>('records') ?? MOST_COLLECTORS);
+  if (kind !== 'websocket') return section.get('path') === '-' ? 1 : MOST_COLLECTORS;
   const dealt = section.get<string[]>('streams') ?? section.get<string[]>('products');
   return Math.min(MOST_COLLECTORS, dealt?.length ?? 1);
 }
@@ -203,7 +211,7 @@ function tooMany(section: Section, kind: Kind, most: number): string {
   for (const key of ['streams', 'products']) {
     if (section.has(key)) return `${most} at most, as there are no more ${key} to deal out`;
   }
-  return '1, as there is nothing to deal out: a file is read, and messages are subscribed to, by one';
+  return kind === 'websocket' ? '1, as there are no streams or products to deal out' : '1, as stdin is read by one';
 }
 
 /** One feed alone can read stdin. */
@@ -225,9 +233,7 @@ function checkSum(drafts: readonly Draft[], shares: readonly number[], mistakes:
   });
 }
 
-function build({ name, kind, parser, section, url }: Draft, count: number, defaults: FeedDefaults): FeedConfig {
-  const { priceScale, sizeScale, rejected } = defaults;
-  const records = section.get<number>('records');
+function build({ name, kind, parser, section, url }: Draft, count: number, { rejected }: FeedDefaults): FeedConfig {
   const exchange = kind === 'websocket' && parser !== undefined ? EXCHANGES[parser] : undefined;
   const collectors = Array.from({ length: count }, (_, place): CollectorConfig => {
     const dealt = (key: string) => deal(section.get<string[]>(key) ?? [], place, count);
@@ -243,7 +249,7 @@ function build({ name, kind, parser, section, url }: Draft, count: number, defau
       subscribe: [...(exchange?.subscribe(wanted) ?? []), ...(section.get<string[]>('subscribe') ?? [])],
       pingIntervalMs: section.get<number>('ping_interval'),
       idleTimeoutMs: section.get<number>('idle_timeout'),
-      queueMessages: section.get<number>('queue'),
+      connectTimeoutMs: section.get<number>('connect_timeout'),
     };
     const options = {
       name: collector,
@@ -252,9 +258,8 @@ function build({ name, kind, parser, section, url }: Draft, count: number, defau
       ...(kind === 'websocket' ? websocket : {}),
       path: section.get<string>('path'),
       seed: section.get<number>('seed'),
-      records: records === undefined ? undefined : dealCount(records, place, count),
-      priceScale,
-      sizeScale,
+      records: section.get<number>('records'),
+      share: kind === 'websocket' ? undefined : { place, of: count },
       rejectedFile: path.join(rejected, `${collector}.ndjson`),
     };
     return { name: collector, options: withoutUndefined(options) };

@@ -94,7 +94,7 @@ export const FEED_KEYS: Record<string, Key & { kinds?: readonly Kind[]; parsers?
   subscribe: { form: 'messages', kinds: ['websocket'], help: 'messages that each collector sends once connected' },
   ping_interval: { form: 'duration', kinds: ['websocket'], help: 'how often it is asked whether it is still there' },
   idle_timeout: { form: 'duration', kinds: ['websocket'], help: 'a connection silent for so long is made anew' },
-  queue: { form: 'whole', kinds: ['websocket'], help: 'messages that may wait to be recorded' },
+  connect_timeout: { form: 'duration', kinds: ['websocket'], help: 'how long connecting may take' },
   path: { form: 'path', kinds: ['feed-file', 'ndjson', 'csv'], help: 'the file; "-" is stdin' },
   seed: { form: 'whole', kinds: ['simulator'], help: 'of what it simulates' },
   records: { form: 'whole', kinds: ['simulator'], help: 'after how many it ends; without it, it goes on' },

@@ -20,7 +20,3 @@ export function shareCollectors(collectors: number, feeds: readonly { wanted?: n
 /** What the collector at `place` of `count` has of a list that is dealt out. */
 export const deal = <T>(list: readonly T[], place: number, count: number): T[] =>
   list.filter((_, i) => i % count === place);
-
-/** What it has of a number that is dealt out. */
-export const dealCount = (total: number, place: number, count: number): number =>
-  Math.floor(total / count) + (place < total % count ? 1 : 0);

@@ -29,7 +29,7 @@ schema = "market"
 # What survives: "process" (flushed records survive the death of the process) or "disk" (a power cut, too).
 # durability = "process"
 
-# While storage nodes don't keep up and a lane is full: "wait", "drop" (counted) or "throw" (the collector starts anew).
+# While storage nodes don't keep up and a lane is full: "wait", "drop" (counted) or "throw" (the message is rejected).
 # on_full = "wait"
 
 # While fewer storage nodes than \`redundancy\` are healthy: "continue" with fewer copies, or "stop" until there are enough.
@@ -90,7 +90,7 @@ streams = [
 # collectors = 10
 # ping_interval = "15s"
 # idle_timeout = "60s"
-# queue = 10_000
+# connect_timeout = "10s"
 
 # [feed.coinbase]
 # kind = "websocket"
@@ -111,7 +111,7 @@ streams = [
 # parser = "fields"
 # path = "-"
 
-# A captured feed: gzip, a line a message, "<ns> <json>".
+# A captured feed: a line a message, "<ns> <json>", gzip or not. With more than one collector its lines are dealt out to them.
 # [feed.captured]
 # kind = "feed-file"
 # parser = "binance"

@@ -92,7 +92,7 @@ export async function* bars<F extends Fields>(
   const turns = new Turns(clock, undefined);
   const maker = new BarMaker(fields, intervalNs);
   for (const batch of timedBatches<F, string>(blocks, planned, selection)) {
-    yield* maker.take(batch);
+    if (batch !== null) yield* maker.take(batch);
     if (turns.due) await turns.give();
   }
   yield* maker.end();

@@ -10,6 +10,7 @@ import type { Mapper, Zstd } from '../runtime.js';
 import type { Fields, Schema } from '../schema.js';
 import type { BlockCopy, Catalog, CatalogBlock } from '../segment/catalog.js';
 import { SegmentReader } from '../segment/reader.js';
+import type { Turns } from '../storage/scrub/turns.js';
 import type { Batch } from './batch.js';
 import { type ScanOptions, scan, type WithoutGaps } from './scan.js';
 import { resolveSelection, type SelectedRows, type Selection, selectFrom } from './selection.js';
@@ -101,20 +102,23 @@ export class TapeBlocks<F extends Fields> {
     return from < this.#leastNext ? { from, to: this.#leastNext } : undefined;
   }
 
-  /** As `Tape.scan` does. `mend`: of blocks of which a copy turns out to be bad. */
+  /** As `Tape.scan` does. `mend`: of blocks of which a copy turns out to be bad. `turns`: for others on this thread. */
   scan<Name extends F[number]['name'] = F[number]['name']>(
     options: WithoutGaps<ScanOptions<Name>>,
     mend?: Mend | null,
+    turns?: Turns | null,
   ): AsyncGenerator<Batch<F, Name>>;
   scan<Name extends F[number]['name'] = F[number]['name']>(
     options: ScanOptions<Name>,
     mend?: Mend | null,
+    turns?: Turns | null,
   ): AsyncGenerator<Batch<F, Name> | Gap>;
   scan<Name extends F[number]['name']>(
     options: ScanOptions<Name>,
     mend: Mend | null = null,
+    turns: Turns | null = null,
   ): AsyncGenerator<Batch<F, Name> | Gap> {
-    return scan(this, options, mend);
+    return scan(this, options, mend, turns);
   }
 
   /** What the tape was not told, by when it began. */

@@ -81,6 +81,7 @@ export class Replay<F extends Fields, Name extends string, Marker = never>
     let isStarted = false;
     for (let item = ahead.take(); item !== undefined; item = ahead.take()) {
       if (turns.due) await turns.give();
+      if (item === null) continue;
       if (item instanceof Gap) {
         if (pace !== null && isStarted) await ahead.while(pace, item.fromNs);
         yield item;
@@ -103,7 +104,7 @@ export class Replay<F extends Fields, Name extends string, Marker = never>
     }
   }
 
-  #items(withGaps: boolean): Iterator<TimedBatch<F, Name> | Gap> {
+  #items(withGaps: boolean): Iterator<TimedBatch<F, Name> | Gap | null> {
     const selection = resolveSelection(this.#blocks.schema, this.#options);
     const planned = planBlocks(this.#blocks.list(), selection.range);
     const batches = timedBatches<F, Name>(this.#blocks, planned, selection);

@@ -2,6 +2,7 @@ import { show, TapeError } from '../errors.js';
 import type { Gap } from '../gaps.js';
 import type { Fields } from '../schema.js';
 import type { CatalogBlock } from '../segment/catalog.js';
+import type { Turns } from '../storage/scrub/turns.js';
 import type { Batch } from './batch.js';
 import { planBlocks, type ScanRange } from './plan.js';
 import type { Mend, TapeBlocks } from './reader.js';
@@ -25,6 +26,8 @@ export interface ScanOptions<Name extends string = string> extends RecordOptions
    * what can't be mended is a warning.
    */
   repair?: boolean;
+  /** Ends it: what is waited for is rejected with the signal's reason. */
+  signal?: AbortSignal;
 }
 
 /** A scan that does not yield gaps. */
@@ -32,11 +35,15 @@ export type WithoutGaps<Options> = Options & { gaps?: false };
 
 const ORDERS = ['sequence', 'time'];
 
-/** @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED` */
+/**
+ * `turns`: the thread is left to others now and then; null: not between two batches.
+ * @throws TapeError `BAD_OPTION`, `BLOCK_MISSING`, `BLOCK_DAMAGED`; the reason of the signal
+ */
 export async function* scan<F extends Fields, Name extends string>(
   blocks: TapeBlocks<F>,
   options: ScanOptions<Name>,
   mend: Mend | null,
+  turns: Turns | null,
 ): AsyncGenerator<Batch<F, Name> | Gap> {
   const { order = 'sequence', gaps: withGaps = false } = options;
   if (!ORDERS.includes(order)) {
@@ -52,14 +59,16 @@ export async function* scan<F extends Fields, Name extends string>(
       : sequentialBatches<F, Name>(blocks, planned, selection, withGaps, onDamage);
   const items = withGaps
     ? gapsBetween(
-        batches as Iterable<TimedBatch<F, Name>>,
+        batches as Iterable<TimedBatch<F, Name> | null>,
         gapsWithin(blocks.gaps(), selection.range),
         order === 'time',
       )
     : batches;
   try {
+    turns?.check();
     for (const item of items) {
-      yield 'batch' in item ? item.batch : item;
+      if (turns?.due) await turns.give();
+      if (item !== null) yield 'batch' in item ? item.batch : item;
       for (const block of damaged.splice(0)) await mend?.(block);
     }
   } finally {
@@ -67,28 +76,28 @@ export async function* scan<F extends Fields, Name extends string>(
   }
 }
 
-/** What is wanted of each of the blocks, in their order. */
+/** What is wanted of each of the blocks, in their order; null where that is nothing. */
 function* sequentialBatches<F extends Fields, Name extends string>(
   blocks: TapeBlocks<F>,
   planned: readonly CatalogBlock[],
   selection: Selection,
   withTimes: boolean,
   onDamage: (block: CatalogBlock) => void,
-): Generator<{ batch: Batch<F, Name>; times: BigInt64Array | null }> {
+): Generator<{ batch: Batch<F, Name>; times: BigInt64Array | null } | null> {
   for (const block of planned) {
     const read = blocks.select<Name>(block, selection, withTimes);
     if (read?.damaged) onDamage(block);
-    if (read !== null && read.rows !== null) yield read.rows;
+    yield read?.rows ?? null;
   }
 }
 
-/** What is wanted of the blocks by timestamp. Each block is read as the batch is asked for that needs it. */
+/** What is wanted of the blocks by timestamp; null now and then. Each block is read as the batch is asked for that needs it. */
 export function timedBatches<F extends Fields, Name extends string>(
   blocks: TapeBlocks<F>,
   planned: readonly CatalogBlock[],
   selection: Selection,
   onDamage: (block: CatalogBlock) => void = () => {},
-): Generator<TimedBatch<F, Name>> {
+): Generator<TimedBatch<F, Name> | null> {
   return inTimeOrder(planned, (block) => {
     const read = blocks.select<Name>(block, selection, true);
     if (read?.damaged) onDamage(block);
@@ -105,12 +114,17 @@ export function gapsWithin(gaps: readonly Gap[], { from, to }: ScanRange): Gap[]
 
 /** Batches with the gaps where they belong. `cut`: batches, which are by time, end where a gap begins. */
 export function* gapsBetween<F extends Fields, Name extends string>(
-  batches: Iterable<TimedBatch<F, Name>>,
+  batches: Iterable<TimedBatch<F, Name> | null>,
   gaps: readonly Gap[],
   cut: boolean,
-): Generator<TimedBatch<F, Name> | Gap> {
+): Generator<TimedBatch<F, Name> | Gap | null> {
   let next = 0;
-  for (const { batch, times } of batches) {
+  for (const item of batches) {
+    if (item === null) {
+      yield null;
+      continue;
+    }
+    const { batch, times } = item;
     let at = 0;
     while (next < gaps.length) {
       const { fromNs } = gaps[next];

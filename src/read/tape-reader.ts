@@ -1,8 +1,10 @@
 import { TapeError } from '../errors.js';
 import type { Gap } from '../gaps.js';
-import type { Fields, Schema } from '../schema.js';
+import type { Fields, RecordOf, Schema } from '../schema.js';
 import type { ScrubbedTape } from '../storage/scrub/survey-copies.js';
+import { Turns } from '../storage/scrub/turns.js';
 import { type Verdict, type VerifyOptions, verifyTape } from '../storage/scrub/verify.js';
+import { asOf } from './as-of.js';
 import { type Bar, type BarOptions, bars } from './bars.js';
 import type { Batch } from './batch.js';
 import type { Damage, TapeBlocks } from './reader.js';
@@ -40,7 +42,7 @@ export class TapeReader<F extends Fields> {
     if (options.repair) {
       throw new TapeError('READ_ONLY', 'option repair: this tape is only read: open it for writing, or use repairTape');
     }
-    return this.#blocks.scan(options);
+    return this.#blocks.scan(options, null, new Turns(this.#scrubbed.runtime, options.signal));
   }
 
   /**
@@ -82,6 +84,14 @@ export class TapeReader<F extends Fields> {
   /** The same to be polled: nothing is allocated, and a live batch holds until the next poll. @throws TapeError as `tail` */
   follow(options: FollowOptions = {}): Follower<F> {
     return makeFollower(this.#tailSource(), options);
+  }
+
+  /**
+   * The last sealed record of a symbol at `ns` or before; null where there is none. Reads backwards from there, not the whole tape.
+   * @throws TapeError `BAD_OPTION` where the schema has no symbol field, `BLOCK_MISSING`, `BLOCK_DAMAGED`
+   */
+  async asOf(ns: bigint, symbol: string): Promise<RecordOf<F> | null> {
+    return asOf(this.#blocks, ns, symbol);
   }
 
   /** What the tape was not told while it was recorded, by when it began. */

@@ -31,17 +31,18 @@ interface Held<F extends Fields, Name extends string> {
  * The records of blocks by timestamp. Blocks of a tape overlap in time only a little: a block is read when no other that is unread
  * begins before it, and what lies before the next unread one is given out, so that no more is held than overlaps.
  *
- * `read`: what is wanted of a block, with timestamps; null for nothing.
+ * `read`: what is wanted of a block, with timestamps; null for nothing, which is also given out, so that whoever waits may do something else.
  */
 export function* inTimeOrder<F extends Fields, Name extends string>(
   blocks: readonly CatalogBlock[],
   read: (block: CatalogBlock) => TimedBatch<F, Name> | null,
-): Generator<TimedBatch<F, Name>> {
+): Generator<TimedBatch<F, Name> | null> {
   const unread = [...blocks].sort((a, b) => compare(a.leastNs, b.leastNs) || compare(a.sequence, b.sequence));
   let held: Held<F, Name>[] = [];
   for (let next = 0; next < unread.length; next++) {
     const rows = read(unread[next]);
-    if (rows !== null) held.push({ sequence: unread[next].sequence, at: 0, ...sorted(rows) });
+    if (rows === null) yield null;
+    else held.push({ sequence: unread[next].sequence, at: 0, ...sorted(rows) });
     yield* giveOut(held, unread[next + 1]?.leastNs ?? null);
     held = held.filter(({ at, batch }) => at < batch.length);
     for (const of of held) shrink(of);

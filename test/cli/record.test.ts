@@ -237,7 +237,7 @@ describe('a signal', () => {
     const { child, ended } = start(['--config', directory.config, '--json']);
     await directory.until(20_000, ended);
     const sentMs = performance.now();
-    child.kill(signal);
+    process.kill(child.pid!, signal);
     const end = await ended;
     const tookMs = performance.now() - sentMs;
     expect(end).toMatchObject({ status: 0, stderr: '' });
@@ -255,8 +255,8 @@ describe('a signal', () => {
     const directory = new RecorderDirectory([...FAST, 'collectors = 4', ...SIMULATED]);
     const { child, ended } = start(['--config', directory.config, '--json']);
     await directory.until(20_000, ended);
-    child.kill('SIGTERM');
-    child.kill('SIGINT');
+    process.kill(child.pid!, 'SIGTERM');
+    process.kill(child.pid!, 'SIGINT');
     const { status, stdout } = await ended;
     // Which of the two the system hands over first is its own affair.
     expect([130, 143]).toContain(status);
@@ -279,7 +279,7 @@ describe('a signal', () => {
     child.stdin.write('{"ts":"1","symbol":"A","price":1,"size":1,"side":1,"id":1,"exchangeMs":1}\n');
     await directory.until(1, new Promise(() => {}));
     const sentMs = performance.now();
-    child.kill('SIGTERM');
+    process.kill(child.pid!, 'SIGTERM');
     expect(await ended).toBe(0);
     console.log(`idle stdin: ended in ${(performance.now() - sentMs).toFixed(0)} ms`);
     expect(JSON.parse(stdout)).toMatchObject({ stoppedBy: 'SIGTERM', records: 1, stored: 1 });
@@ -289,14 +289,14 @@ describe('a signal', () => {
 
 describe('output that nobody reads any more', () => {
   test('pipes: it goes on, and a signal still closes the tape', async () => {
-    const directory = new RecorderDirectory([...FAST, 'collectors = 2', ...SIMULATED, '[feed.off]', ...NOBODY]);
+    const directory = new RecorderDirectory([...FAST, 'collectors = 3', ...SIMULATED, '[feed.off]', ...NOBODY]);
     const { child, ended } = start(['--config', directory.config]);
     await directory.until(5000, ended);
     child.stdout!.destroy();
     child.stderr!.destroy();
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(child.exitCode).toBe(null);
-    child.kill('SIGTERM');
+    process.kill(child.pid!, 'SIGTERM');
     expect((await ended).status).toBe(0);
     expect((await reopen(directory)).lanes).toBe(0);
     expect(Math.min(...(await directory.expectContiguous(2)))).toBeGreaterThan(0);
@@ -306,7 +306,7 @@ describe('output that nobody reads any more', () => {
     ? null
     : 'script of util-linux is not there';
   test.skipIf(noTerminal !== null)(`a closed terminal: the tape is closed ${noTerminal ?? ''}`, async () => {
-    const directory = new RecorderDirectory([...FAST, 'collectors = 2', ...SIMULATED, '[feed.off]', ...NOBODY]);
+    const directory = new RecorderDirectory([...FAST, 'collectors = 3', ...SIMULATED, '[feed.off]', ...NOBODY]);
     const [seen, pidFile] = ['seen', 'pid'].map((name) => path.join(directory.root, name));
     const quoted = [...ticktapeCommand, 'record', '--config', directory.config].map((word) => `'${word}'`).join(' ');
     const shell = `echo $$ > '${pidFile}'; exec ${quoted}`;
@@ -349,7 +349,7 @@ describe('what goes wrong beside', () => {
     const second = await record('--config', directory.config, '--json');
     expect(second).toMatchObject({ status: 1, stdout: '' });
     expect(second.stderr).toMatch(/^ticktape: .*another (process|writer).*\n$/);
-    first.child.kill('SIGINT');
+    process.kill(first.child.pid!, 'SIGINT');
     const end = await first.ended;
     expect(end.status).toBe(0);
     expect((await directory.expectContiguous(2)).reduce((sum, count) => sum + count)).toBe(resultIn(end).records);
@@ -387,7 +387,7 @@ describe('what goes wrong beside', () => {
       stderr += text;
     });
     while (!/d1/.test(stderr)) await new Promise((resolve) => setTimeout(resolve, 20));
-    child.kill('SIGTERM');
+    process.kill(child.pid!, 'SIGTERM');
     const end = await ended;
     expect(end.stderr).toContain(directory.storage[1]);
     expect(end.status).toBe(0);
@@ -413,6 +413,6 @@ test('figures for Prometheus', async () => {
   const answer = await fetch(url);
   expect(answer.status).toBe(200);
   expect(await answer.text()).toMatch(/^ticktape_\w+.* \d/m);
-  child.kill('SIGTERM');
+  process.kill(child.pid!, 'SIGTERM');
   expect((await ended).status).toBe(0);
 });

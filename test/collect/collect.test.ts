@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { type CollectorEvent, defineSchema, openTape, type TapeOptions, timestamp, u8, u32 } from 'ticktape';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Backoff } from '../../dist/src/collect/backoff.js';
+import { sampled } from '../../dist/src/collect/context.js';
 import { copyOf, scratch } from '../helpers/scratch.js';
 import { errorOf, recordsOf } from '../helpers/tape.js';
 
@@ -247,6 +248,58 @@ test('a session that died while collectors ran: from its last sign of life on no
     expect(gap.fromNs).toBeLessThan(diedNs);
     await again.close();
   }
+});
+
+test('records that are dropped are one gap, until none was for a second', async () => {
+  const tape = await open({ onFull: 'drop', flushIntervalMs: 0 });
+  const collection = await tape.collect(source, { options: { how: 'appends', count: 5000 } });
+  await collection.finished;
+  const { drops } = tape.stats().lanes[1];
+  expect(drops).toBeGreaterThan(0n);
+  expect((await recorded(tape)).length + Number(drops)).toBe(5000);
+  expect(tape.gaps()).toMatchObject([{ collector: 0, reason: 'the lane was full: records were dropped' }]);
+});
+
+test('one append in 1,024 is timed; from a drop on each is looked at; once closed they throw', () => {
+  let clock = 0n;
+  let isFull = false;
+  let isDropping = false;
+  const told: string[] = [];
+  const watch = {
+    nowNs: () => ++clock,
+    timed: (ns: number) => void told.push(`${ns} ns`),
+    dropped() {
+      isDropping = true;
+      told.push('dropped');
+    },
+    taken() {
+      isDropping &&= told.length <= 6;
+      return !isDropping;
+    },
+  };
+  const { append, close } = sampled((a: number, b: number) => (isFull ? -1 : a + b), 2, watch);
+  for (let i = 0; i < 2047; i++) expect(append(i, 1)).toBe(i + 1);
+  expect(told).toEqual(['1 ns']);
+  isFull = true;
+  expect([append(1, 2), append(1, 2)]).toEqual([-1, -1]);
+  isFull = false;
+  for (let i = 0; i < 10; i++) expect(append(i, 1)).toBe(i + 1);
+  expect(told).toEqual(['1 ns', 'dropped', 'dropped', ...Array(4).fill('1 ns')]);
+  close();
+  expect(() => append(1, 2)).toThrow(expect.objectContaining({ code: 'CLOSED' }));
+  expect(() => append(1, 2)).toThrow(expect.objectContaining({ code: 'CLOSED' }));
+});
+
+test('a tape that is closed while its collectors start: collect is rejected, and nothing was missed', async () => {
+  const root = scratch();
+  const tape = await open({ storage: [root] });
+  const starting = errorOf(() => tape.collect(source, { collectors: 2, options: { how: 'endless' } }));
+  await Promise.resolve();
+  await tape.close();
+  expect((await starting).code).toBe('CLOSED');
+  const again = await open({ storage: [root] });
+  expect(again.gaps()).toEqual([]);
+  expect(await recorded(again)).toEqual([]);
 });
 
 test('options that are none', async () => {

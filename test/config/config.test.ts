@@ -42,8 +42,7 @@ describe('what a configuration becomes', () => {
     expect(config.feeds[0].collectors[3].options).toEqual({
       name: 'sim.3',
       kind: 'simulator',
-      priceScale: 8,
-      sizeScale: 8,
+      share: { place: 3, of: 10 },
       rejectedFile: `${BASE}/rejected/sim.3.ndjson`,
     });
   });
@@ -72,7 +71,7 @@ lost_storage_nodes = ["./gone"]
 retention = { age = "30d", bytes = "100GB" }
 schema = "trade"
 price_scale = 2
-size_scale = 0
+size_scale = 3
 metrics = "[::1]:9464"
 rejected = "no"
 ${SIMULATED}`,
@@ -99,7 +98,7 @@ ${SIMULATED}`,
       lostStorageNodes: [`${BASE}/gone`],
       retention: { ageMs: 30 * 86_400_000, bytes: 100e9 },
     });
-    expect(schema).toEqual({ name: 'trade', priceScale: 2, sizeScale: 0 });
+    expect(schema).toEqual({ name: 'trade', priceScale: 2, sizeScale: 3 });
     expect(metrics).toEqual({ host: '::1', port: 9464 });
     expect(rejected).toBe(`${BASE}/no`);
   });
@@ -154,7 +153,7 @@ describe('feeds', () => {
   });
 
   test('messages to send are texts, or tables sent as JSON', () => {
-    const text = `schema="raw"\n${feed('kind="websocket"', 'url="ws://h/x"', 'subscribe=["hello",{op="sub",n=[1,2.5,true],__proto__={a=1}}]', 'ping_interval="5s"', 'idle_timeout=900', 'queue=7')}`;
+    const text = `schema="raw"\n${feed('kind="websocket"', 'url="ws://h/x"', 'subscribe=["hello",{op="sub",n=[1,2.5,true],__proto__={a=1}}]', 'ping_interval="5s"', 'idle_timeout=900', 'connect_timeout=70')}`;
     expect(optionsOf(readConfig(text, FILE))).toEqual([
       {
         name: 'f',
@@ -164,9 +163,7 @@ describe('feeds', () => {
         subscribe: ['hello', '{"op":"sub","n":[1,2.5,true],"__proto__":{"a":1}}'],
         pingIntervalMs: 5000,
         idleTimeoutMs: 900,
-        queueMessages: 7,
-        priceScale: 8,
-        sizeScale: 8,
+        connectTimeoutMs: 70,
         rejectedFile: `${BASE}/rejected/f.ndjson`,
       },
     ]);
@@ -190,9 +187,15 @@ path = "/c.gz"`;
     ).toEqual([[['fields', '-']], [['fields', `${BASE}/x/b.csv`]], [['kraken', '/c.gz']]]);
   });
 
-  test('records of a simulated feed are dealt out', () => {
-    const config = readConfig(feed('kind="simulator"', 'records=10', 'collectors=3'), FILE);
-    expect(optionsOf(config).map(({ records }) => records)).toEqual([4, 3, 3]);
+  test('a file or a simulated feed is shared out where a number of collectors is named', () => {
+    const config = readConfig(feed('kind="simulator"', 'records=10', 'collectors=2'), FILE);
+    expect(optionsOf(config)).toMatchObject([
+      { records: 10, share: { place: 0, of: 2 } },
+      { records: 10, share: { place: 1, of: 2 } },
+    ]);
+    const file = (...lines: string[]) => feed('kind="feed-file"', 'parser="binance"', 'path="x"', ...lines);
+    expect(optionsOf(readConfig(file(), FILE)).map(({ share }) => share)).toEqual([{ place: 0, of: 1 }]);
+    expect(optionsOf(readConfig(file('collectors=3'), FILE)).map(({ share }) => share?.place)).toEqual([0, 1, 2]);
   });
 
   test('what is left of the collectors is shared by the feeds that name no number', () => {
@@ -363,6 +366,11 @@ describe('mistakes', () => {
       ],
     ],
     [
+      'scales that a simulator can’t do with',
+      `price_scale=1\n${feed('kind = "simulator"')}`,
+      ['4: feed.f.kind is "simulator": it needs a price_scale of 2 and a size_scale of 3 at least'],
+    ],
+    [
       'a key of another kind',
       feed('kind = "simulator"', 'url = "ws://h"'),
       ['4: feed.f.url is "ws://h": a feed of kind "simulator" has no such key'],
@@ -432,11 +440,9 @@ describe('mistakes', () => {
       ['6: feed.f.collectors is 2: it must be 1 at most, as there are no more streams to deal out'],
     ],
     [
-      'collectors of a file',
-      feed('kind = "ndjson"', 'path = "x"', 'collectors = 2'),
-      [
-        '5: feed.f.collectors is 2: it must be 1, as there is nothing to deal out: a file is read, and messages are subscribed to, by one',
-      ],
+      'collectors of stdin',
+      feed('kind = "ndjson"', 'path = "-"', 'collectors = 2'),
+      ['5: feed.f.collectors is 2: it must be 1, as stdin is read by one'],
     ],
     [
       'too many collectors together',

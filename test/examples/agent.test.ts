@@ -18,7 +18,7 @@ function run(command: string, ...args: string[]): { status: number | null; outpu
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd: root,
     encoding: 'utf8',
-    env: { ...process.env, NO_COLOR: '1' },
+    env: { ...process.env, PATH: `${path.dirname(bin('deno'))}${path.delimiter}${process.env.PATH}`, NO_COLOR: '1' },
   });
   return { status, output: `${stdout}${stderr}${error?.message ?? ''}` };
 }
@@ -47,8 +47,8 @@ class Agent {
   constructor(folder: string, command: string, ...args: string[]) {
     this.#process = spawn(command, [...args, '--port', '0', 'd0', 'd1'], {
       cwd: folder,
-      // Nothing of this checkout, nor of what is installed, but the file itself.
-      env: { HOME: folder, PATH: '' },
+      // Nothing of this checkout.
+      env: { HOME: folder, PATH: '/usr/bin:/bin' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#gone = new Promise((resolve) => this.#process.once('exit', (status, signal) => resolve(status ?? signal)));
@@ -144,6 +144,20 @@ test('the agent as one executable file from Deno (skipped where deno compile fin
   expect(readdirSync(folder)).toEqual(['agent']);
   await recordsIsKilledAndRecovers(folder, file);
 });
+
+test.skipIf(process.platform === 'win32')(
+  'the agent as one executable file that unpacks its Deno (skipped: Windows has no sh)',
+  { timeout: 3 * MINUTE_MS },
+  async (context) => {
+    const folder = scratch();
+    const file = path.join(folder, 'agent');
+    const pack = path.join(root, 'examples', 'agent', 'pack-deno.sh');
+    const { status, output } = run('sh', pack, bundleByDeno(context), file);
+    expect(status, output).toBe(0);
+    expect(readdirSync(folder)).toEqual(['agent']);
+    await recordsIsKilledAndRecovers(folder, file);
+  },
+);
 
 test('the agent as one JavaScript file on Deno', { timeout: 3 * MINUTE_MS }, async (context) => {
   const folder = scratch();

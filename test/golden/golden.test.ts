@@ -2,9 +2,12 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Compression, openTape, type Schema } from 'ticktape';
+import { runtime } from 'ticktape/runtime';
 import { expect, test } from 'vitest';
 import { parsePlan, type Step } from '../../dist/src/block/plan.js';
+import { encodeGap, encodeGapsHeader, readGaps } from '../../dist/src/gaps.js';
 import { KINDS } from '../../dist/src/schema.js';
+import { TAPE_ID } from '../helpers/bench.js';
 import { blockOf, decodeBlock, valuesOf } from '../helpers/blocks.js';
 import type { Value } from '../helpers/records.js';
 import { scratch } from '../helpers/scratch.js';
@@ -26,6 +29,19 @@ const blocks = Object.keys(CONTENTS).flatMap((name) =>
   COMPRESSIONS.map(([as, compression]) => ({ name, compression, file: path.join(folder, `${name}-${as}.ttblock`) })),
 );
 const tapeFolder = path.join(folder, 'tape');
+const gapsFile = path.join(folder, 'gaps.ttgap');
+
+const GAPS = [
+  { collector: null, name: '', fromNs: -5n, toNs: 7n, reason: 'not recording' },
+  { collector: 63, name: 'btc', fromNs: 1_723_161_255_030_314_667n, toNs: null, reason: 'disconnected: é' },
+];
+
+/** The first one twice: without its end, and with it. */
+function gapsOf(gaps: typeof GAPS): Uint8Array {
+  const [first, second] = gaps.map((gap, number) => encodeGap(TAPE_ID, { epoch: 3, number }, gap));
+  const ended = encodeGap(TAPE_ID, { epoch: 3, number: 0 }, { ...gaps[0], toNs: null });
+  return Buffer.concat([encodeGapsHeader(TAPE_ID), ended, second, first]);
+}
 
 async function makeTape(): Promise<void> {
   const { schema, rows } = CONTENTS.orders;
@@ -51,6 +67,7 @@ test.runIf(make)('what is not there yet is made (skipped: TICKTAPE_MAKE_GOLDEN i
     if (!existsSync(file)) writeFileSync(file, blockOf(schema, rows, { compression }).bytes);
   }
   if (!existsSync(tapeFolder)) await makeTape();
+  if (!existsSync(gapsFile)) writeFileSync(gapsFile, gapsOf(GAPS));
 });
 
 test.each(blocks)('block $name, compression $compression', ({ name, file }) => {
@@ -59,6 +76,10 @@ test.each(blocks)('block $name, compression $compression', ({ name, file }) => {
   schema.fields.forEach((_, i) => {
     expect(valuesOf(schema, i, columns[i], header)).toEqual(rows.map((row) => row[i]));
   });
+});
+
+test('gaps', () => {
+  expect(readGaps(runtime.files, [folder], TAPE_ID).map((gap) => ({ ...gap }))).toEqual(GAPS);
 });
 
 test('between them every step of a plan, every compression and every kind of field comes', () => {

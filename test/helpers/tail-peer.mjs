@@ -20,7 +20,8 @@ async function write() {
     async append(count) {
       for (const until = n + count; n < until; ) {
         for (let burst = 0; burst < 50 && n < until; burst++, n++) {
-          appenders.forEach((appender, lane) => appender.append(appender.now(), `S${lane}`, lane, n, n / 4));
+          for (const [lane, appender] of appenders.entries())
+            appender.append(appender.now(), `S${lane}`, lane, n, n / 4);
         }
         await sleep(1);
       }

@@ -13,6 +13,7 @@ import type { Fork, Model } from './explore.js';
 import { Flusher } from './flusher.js';
 import {
   ALIVE,
+  ANSWERED_CLOSED,
   BLOCKS,
   BROKEN,
   C,
@@ -21,6 +22,7 @@ import {
   DRAINED,
   F,
   FLUSHER,
+  GIVEN,
   HEAD,
   Lane,
   NEVER,
@@ -75,7 +77,8 @@ export class LaneModel implements Model {
   }
 
   broken(s: Uint8Array): string | null {
-    const property = s[BROKEN] > 0 ? PROPERTY_NAMES[s[BROKEN] - 1] : (this.#counters(s) ?? this.#tape(s));
+    const property =
+      s[BROKEN] > 0 ? PROPERTY_NAMES[s[BROKEN] - 1] : (this.#counters(s) ?? this.#given(s) ?? this.#tape(s));
     return property === null ? null : PROPERTIES[property];
   }
 
@@ -84,6 +87,15 @@ export class LaneModel implements Model {
     const isOrdered = s[HEAD] <= s[DRAINED] && s[DRAINED] <= s[TAIL] && s[TAIL] <= s[HEAD] + this.lane.setup.capacity;
     if (!isOrdered) return 'order';
     return s[HEAD] > this.lane.stored(s) ? 'released' : null;
+  }
+
+  /** What the reader gave to somebody. */
+  #given(s: Uint8Array): Property | null {
+    for (let record = 1; record <= this.lane.setup.sizes.length; record++) {
+      const isGiven = (s[GIVEN] & (1 << (record - 1))) !== 0;
+      if (isGiven && s[this.lane.answers + record] === ANSWERED_CLOSED) return 'given';
+    }
+    return null;
   }
 
   /** What is on the tape, once there is nothing more in the lane. */

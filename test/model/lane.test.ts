@@ -106,6 +106,13 @@ const cases: Record<string, Case> = {
     atLeast: 643_000,
     steps: ['reader: steps over the end of the ring', 'reader: copy word 2', 'reader: copy word 0'],
   },
+  'read while it is closed, or its flusher fails': {
+    capacities: [5],
+    sizes: sequences(2 + MORE, [2, 3]),
+    setup: { reads: true, closes: true, fails: true },
+    atLeast: 1,
+    steps: ['reader: lookAtLanes: load sealedAt', 'closer: stopLanes: compareExchange sealedAt', 'reader: copy word 0'],
+  },
   'without power, with durability disk': {
     capacities: [5],
     sizes: sequences(3 + MORE, [2, 3]),
@@ -242,6 +249,8 @@ const weaknesses: Record<Weakness, [property: string, setup: Setup]> = {
     { capacity: 5, sizes: [2, 2, 3], powerCuts: 1, durability: 'process' },
   ],
   'reader does not check what it copied': [PROPERTIES.misread, { capacity: 5, sizes: [2, 2, 3], reads: true }],
+  // It reads `tail` after the closer did, and `sealedAt` before that is set.
+  'reader does not look at the state': [PROPERTIES.given, { capacity: 5, sizes: [2, 2], closes: true, reads: true }],
 };
 
 describe('a weaker protocol is found out', () => {

@@ -55,6 +55,8 @@ export const READ_AT = field();
 export const READ_LIMIT = field();
 /** Words that it has copied. */
 export const READ_WORDS = field();
+/** A bit a record that it has given to somebody. */
+export const GIVEN = field();
 /** A bit a page: the disk has a version of it. */
 export const WRITTEN_BACK = field();
 export const DISK_HEAD = field();
@@ -156,6 +158,7 @@ export const PROPERTIES = {
   refused: 'what append threw for is not on the tape',
   copies: 'after recovery each block is on R storage nodes',
   misread: 'a reader takes only what was published where it reads',
+  given: 'what append threw CLOSED for was given to no reader',
 } as const;
 export type Property = keyof typeof PROPERTIES;
 export const PROPERTY_NAMES = Object.keys(PROPERTIES) as Property[];
@@ -187,6 +190,7 @@ export const WEAKNESSES = [
   'recovery syncs no old segments',
   'gaps of a session that did not end are not skipped',
   'reader does not check what it copied',
+  'reader does not look at the state',
 ] as const;
 export type Weakness = (typeof WEAKNESSES)[number];
 

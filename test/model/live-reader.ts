@@ -1,9 +1,26 @@
-// A reader of the live lane, in another process.
+// A reader of the live lane, in another process: assembly/follow.ts. What a failed flusher has its producer take back may have been given: only
+// what `append` threw CLOSED for was not.
 import type { Fork } from './explore.js';
-import { HEAD, type Lane, READ_AT, READ_LIMIT, READ_WORDS, READER, TAIL } from './lane.js';
+import {
+  GIVEN,
+  HEAD,
+  type Lane,
+  NEVER,
+  OPEN,
+  READ_AT,
+  READ_LIMIT,
+  READ_WORDS,
+  READER,
+  SEALED_AT,
+  TAIL,
+  TAPE,
+} from './lane.js';
 import { CHECKSUM, HEADER, PADDING_CHECKSUM, PADDING_HEADER, VALUE } from './words.js';
 
 const COPIES = Array.from({ length: 256 }, (_, word) => `reader: copy word ${word}`);
+
+/** What it is about to do. */
+const L = { idle: 0, state: 1, walk: 2, sealedAt: 3, sealedAtStopping: 4, head: 5 };
 
 export class LiveReader {
   readonly #lane: Lane;
@@ -12,20 +29,36 @@ export class LiveReader {
     this.#lane = lane;
   }
 
-  /** From `head`, or where it was, to `tail`; copies a record word by word, as copyRecord, and looks at its checksum then. */
+  /** assembly/follow.ts: lookAtLanes, then walk, which copies a record word by word and looks at its checksum then. */
   expand(s: Uint8Array, fork: Fork): void {
     const { capacity } = this.#lane.setup;
-    if (s[READER] === 0) {
-      const n = fork('reader: load head', true);
-      if (n[HEAD] > n[READ_AT]) n[READ_AT] = n[HEAD];
-      n[READER] = 1;
-      return;
-    }
-    if (s[READER] === 1) {
-      const n = fork('reader: load tail', true);
-      n[READ_LIMIT] = n[TAIL];
-      n[READER] = n[READ_AT] < n[TAIL] ? 2 : 0;
-      return;
+    switch (s[READER]) {
+      case L.idle: {
+        const n = fork('reader: lookAtLanes: load tail', true);
+        n[READ_LIMIT] = n[TAIL];
+        n[READER] = this.#lane.is['reader does not look at the state'] ? L.sealedAt : L.state;
+        return;
+      }
+      case L.state: {
+        const n = fork('reader: lookAtLanes: load state', true);
+        n[READER] = n[TAPE] === OPEN ? L.sealedAt : L.sealedAtStopping;
+        return;
+      }
+      case L.sealedAt:
+      case L.sealedAtStopping: {
+        const n = fork('reader: lookAtLanes: load sealedAt', true);
+        const isUnknown = s[READER] === L.sealedAtStopping && n[SEALED_AT] === NEVER;
+        n[READ_LIMIT] = isUnknown ? 0 : Math.min(n[READ_LIMIT], n[SEALED_AT]);
+        n[READER] = L.head;
+        return;
+      }
+      case L.head: {
+        const n = fork('reader: lookAtLanes: load head', true);
+        if (n[HEAD] > n[READ_AT]) n[READ_AT] = n[HEAD];
+        n[READER] = n[READ_AT] < n[READ_LIMIT] ? L.walk : L.idle;
+        if (n[READER] === L.idle) n[READ_LIMIT] = 0;
+        return;
+      }
     }
     const position = s[READ_AT];
     const rest = capacity - (position % capacity);
@@ -68,6 +101,7 @@ export class LiveReader {
       return;
     }
     if (!whole || n[this.#lane.published + of] !== position) this.#lane.break(n, 'misread');
+    n[GIVEN] |= 1 << (of - 1);
     this.#readOn(n, size);
   }
 
@@ -76,7 +110,7 @@ export class LiveReader {
     n.fill(0, this.#lane.copied, this.#lane.copied + Math.max(...this.#lane.setup.sizes));
     n[READ_WORDS] = 0;
     if (words > 0) n[READ_AT] += words;
-    n[READER] = words > 0 && n[READ_AT] < n[READ_LIMIT] ? 2 : 0;
-    if (n[READER] === 0) n[READ_LIMIT] = 0;
+    n[READER] = words > 0 && n[READ_AT] < n[READ_LIMIT] ? L.walk : L.idle;
+    if (n[READER] === L.idle) n[READ_LIMIT] = 0;
   }
 }

@@ -12,6 +12,7 @@ import {
   DISK_TAIL,
   DRAINED,
   FLUSHER,
+  GIVEN,
   HEAD,
   LANE_GONE,
   type Lane,
@@ -105,7 +106,19 @@ export class Misfortune {
   /** What only memory held is gone; the lane's file and the copies are as they are. */
   #die(n: Uint8Array): void {
     for (const at of [CACHED_HEAD, OFFSET, WAITING, TAPE, PRODUCER, RECORD, STORED, SAW]) n[at] = 0;
-    for (const at of [FLUSHER, CLOSER, CLOSER_TAIL, ALIVE, RUNS, READER, READ_AT, READ_LIMIT, READ_WORDS, DRAINED])
+    for (const at of [
+      FLUSHER,
+      CLOSER,
+      CLOSER_TAIL,
+      ALIVE,
+      RUNS,
+      READER,
+      READ_AT,
+      READ_LIMIT,
+      READ_WORDS,
+      GIVEN,
+      DRAINED,
+    ])
       n[at] = 0;
     n.fill(0, this.#lane.runs, this.#lane.runs + MOST_RUNS * this.#lane.runBytes);
     this.#lane.forgetFlusher(n);

@@ -157,7 +157,8 @@ test('large blocks that overlap at their ends: long runs are views, and all rows
   const expected = Array.from(times, (ts, i) => ({ ts, n: i })).sort((a, b) => Number(a.ts - b.ts) || a.n - b.n);
   const found: { ts: bigint; n: number }[] = [];
   let batches = 0;
-  for (const { batch, times: of } of inTimeOrder(blocks, (block) => read.get(block)! as never)) {
+  for (const item of inTimeOrder(blocks, (block) => read.get(block)! as never)) {
+    const { batch, times: of } = item!;
     const { n } = batch.columns as unknown as { n: Float64Array };
     expect(n.length).toBe(of.length);
     for (let i = 0; i < of.length; i++) {
@@ -242,7 +243,7 @@ describe('gaps', () => {
   const later = BigInt64Array.of(40n, 41n);
   const shown = (cut: boolean, ...gaps: Gap[]) =>
     [...gapsBetween([plain(0n, times), plain(3n, later)], gaps, cut)].map((item) =>
-      item instanceof Gap ? `gap ${item.fromNs}` : [...item.times].join(' '),
+      item instanceof Gap ? `gap ${item.fromNs}` : [...item!.times].join(' '),
     );
 
   test('each before the first batch that begins at its beginning or later, the last ones at the end', () => {

@@ -168,6 +168,8 @@ export class SimulatedProcess implements Runtime {
     throw new Error('a simulated process has one thread');
   }
 
+  async *stdin(): AsyncGenerator<Uint8Array> {}
+
   async zstd(): Promise<Zstd> {
     return zstd;
   }

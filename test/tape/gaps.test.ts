@@ -232,7 +232,13 @@ describe('of a tape', () => {
 
   test('a gap of a tape that is closed: CLOSED', async () => {
     const tape = await openTape(schema, { storage: [scratch()], ...small });
+    for (const bad of [{ collector: -1 }, { name: 5 }, { reason: null }, { fromNs: 5 }, { fromNs: 9n, toNs: 8n }]) {
+      const error = await errorOf(() => tape.gap({ reason: 'x', ...bad } as never));
+      expect(error).toMatchObject({ code: 'BAD_OPTION', message: expect.stringContaining(Object.keys(bad).at(-1)!) });
+    }
+    const { end } = tape.gap({ reason: 'lasts' });
     await tape.close();
+    expect(await errorOf(() => end())).toMatchObject({ code: 'CLOSED' });
     expect(await errorOf(() => tape.gap({ reason: NOT_RECORDING }))).toMatchObject({ code: 'CLOSED' });
   });
 });

@@ -1,3 +1,4 @@
+import { assert } from '../../errors.js';
 import { decimalOf, NOT_DECIMAL, POWERS, TOO_FINE, TOO_LARGE } from './decimal.js';
 
 /** What `member` answers for a key that its table doesn't have, and behind the last member. */
@@ -47,6 +48,7 @@ export class KeyTable {
   constructor(names: readonly string[]) {
     this.#names = names;
     const hashes = names.map((name) => Array.from(name, (character) => character.charCodeAt(0)).reduce(hashOf, 0));
+    assert(new Set(hashes).size === names.length, 'keys have hashes of their own');
     let size = 16;
     while (new Set(hashes.map((hash) => hash & (size - 1))).size < names.length) size *= 2;
     this.#places = new Uint8Array(size);

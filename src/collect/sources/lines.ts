@@ -2,11 +2,13 @@
 import { Buffer } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
+import { runtime } from 'ticktape/runtime';
 import { TapeError } from '../../errors.js';
 
 const NEWLINE = 10;
 const RETURN = 13;
 const GZIP_MAGIC = [0x1f, 0x8b];
+const CHUNK_BYTES = 262_144;
 /** A longer line is not kept. */
 export const MOST_LINE_BYTES = 16 * 1024 ** 2;
 /** What is kept of a longer one, to say which it was. */
@@ -107,13 +109,9 @@ export class LineSplitter {
 }
 
 async function* readBytes(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  // By its descriptor: a thread's own process.stdin is empty, and /dev/stdin can't be opened where that is a socket.
-  const file =
-    path === '-'
-      ? createReadStream('', { fd: 0, autoClose: false, highWaterMark: 262_144 })
-      : createReadStream(path, { highWaterMark: 262_144 });
-  const chunks = file[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-  const stop = () => void file.destroy();
+  const file = path === '-' ? null : createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  const chunks: AsyncIterator<Uint8Array> = file === null ? runtime.stdin(signal) : file[Symbol.asyncIterator]();
+  const stop = () => void file?.destroy();
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
   try {
@@ -139,7 +137,7 @@ async function* readBytes(path: string, signal: AbortSignal): AsyncGenerator<Uin
     throw unreadable(path, cause);
   } finally {
     signal.removeEventListener('abort', stop);
-    file.destroy();
+    file?.destroy();
   }
 }
 

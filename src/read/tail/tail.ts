@@ -51,9 +51,12 @@ export function makeFollower<F extends Fields>(source: TailSource<F>, options: F
   }
 }
 
-/** How long it sleeps between two looks: while records came of late, and when none did for a while. */
+/**
+ * How long it sleeps between two looks: while records came of late, and when none did for a while. It is the timer that costs, not the look:
+ * see ARCHITECTURE.md.
+ */
 const BUSY_SLEEP_MS = 1;
-const IDLE_SLEEP_MS = 2;
+const IDLE_SLEEP_MS = 3;
 const BUSY_FOR_MS = 1000;
 /** How long it keeps the thread before the event loop has its turn. */
 const TURN_MS = 5;
