@@ -237,7 +237,7 @@ function symbolRows({ symbols, uncounted }: Inventory, named: number, columns: n
   const more = symbols.length - shown.length;
   const table = fitTable(
     [
-      { title: `${count(symbols.length)} symbols`, rank: 0 },
+      { title: `${count(symbols.length)} ${symbols.length === 1 ? 'symbol' : 'symbols'}`, rank: 0 },
       { title: 'records', right: true, rank: 0 },
       { title: 'in blocks', right: true, rank: 1 },
     ],
@@ -255,17 +255,17 @@ function symbolRows({ symbols, uncounted }: Inventory, named: number, columns: n
 function gapTable(gaps: Inventory['gaps'], columns: number): string[] {
   const table = fitTable(
     [
-      { title: `${count(gaps.length)} gaps, from`, rank: 0 },
+      { title: `${count(gaps.length)} ${gaps.length === 1 ? 'gap' : 'gaps'}, from`, rank: 0 },
       { title: 'for', right: true, rank: 1 },
       { title: 'collector', rank: 2 },
       { title: 'reason', rank: 3 },
     ],
     gaps
       .slice(-NAMED)
-      .map(({ fromNs, toNs, name, reason }) => [
+      .map(({ fromNs, toNs, collector, name, reason }) => [
         cell(formatTimeNs(fromNs)),
         cell(toNs === null ? UNKNOWN : duration(Number(toNs - fromNs) / 1e6)),
-        cell(printable(name)),
+        cell(collector === null ? 'all' : printable(name)),
         cell(printable(reason)),
       ]),
     columns,

@@ -23,10 +23,6 @@ const commands: Commands = {
     summary: 'print records as they are appended',
     load: () => import('./tail.js'),
   },
-  info: {
-    summary: 'say what a tape holds: schema, times, symbols, sizes, copies',
-    load: () => import('./info.js'),
-  },
   scan: {
     summary: 'print the records of a tape: of a time, of symbols, with values',
     load: () => import('./scan.js'),
@@ -34,6 +30,10 @@ const commands: Commands = {
   replay: {
     summary: 'give out the records of a tape at the pace at which they came, also to WebSocket clients',
     load: () => import('./replay.js'),
+  },
+  info: {
+    summary: 'say what a tape holds: schema, times, symbols, sizes, copies',
+    load: () => import('./info.js'),
   },
   verify: {
     summary: 'read and check every copy of every block of a tape',

@@ -18,7 +18,7 @@ import {
 import { type Address, ReplayServer } from './replay-server.js';
 import { rowWriter } from './row-writer.js';
 
-const OPTIONS: OptionSpec[] = [
+export const OPTIONS: OptionSpec[] = [
   ...RECORD_OPTIONS,
   { name: 'speed', value: 'FACTOR', help: '1: as recorded (the default), 10: ten times as fast, 0.5, …, or max' },
   {

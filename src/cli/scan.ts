@@ -14,7 +14,7 @@ import {
 } from './record-options.js';
 import { rowWriter } from './row-writer.js';
 
-const OPTIONS: OptionSpec[] = [
+export const OPTIONS: OptionSpec[] = [
   ...RECORD_OPTIONS,
   { name: 'order', value: 'ORDER', help: 'sequence (as they were sealed; the default) or time' },
   { name: 'limit', value: 'N', help: 'no more than so many records' },

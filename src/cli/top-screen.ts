@@ -247,10 +247,10 @@ function gapsOf({ gaps }: Pace): Section {
     rows: gaps
       .slice(-GAPS_SHOWN)
       .reverse()
-      .map(({ name, fromNs, toNs, reason }) => [
+      .map(({ collector, name, fromNs, toNs, reason }) => [
         cell(formatTimeNs(fromNs - (fromNs % 1_000_000_000n))),
         cell(toNs === null ? 'open' : duration(Number(toNs - fromNs) / 1e6), toNs === null ? yellow : undefined),
-        cell(printable(name)),
+        cell(collector === null ? 'all' : printable(name)),
         cell(printable(reason)),
       ]),
   };

@@ -69,10 +69,10 @@ export async function* scan<F extends Fields, Name extends string>(
     for (const item of items) {
       if (turns?.due) await turns.give();
       if (item !== null) yield 'batch' in item ? item.batch : item;
-      while (damaged.length > 0) await mend?.(damaged.shift()!);
+      for (const block of damaged.splice(0)) await mend?.(block);
     }
   } finally {
-    while (damaged.length > 0) await mend?.(damaged.shift()!);
+    for (const block of damaged.splice(0)) await mend?.(block);
   }
 }
 
