@@ -143,7 +143,8 @@ export class SmallLanes {
   addLane(): void {
     const who = this.receiver.expected.length;
     this.receiver.expect(who);
-    this.#appenders.push(Object.assign(openAppender(schema, this.#tape!.appenderHandle()), { who }));
+    const appender = openAppender(schema, this.#tape!.appenderHandle());
+    this.#appenders.push({ who, append: appender.append, close: () => appender.close() });
   }
 
   get lanes(): number {
@@ -165,6 +166,7 @@ export class SmallLanes {
   }
 
   async close(): Promise<void> {
+    for (const appender of this.#appenders) appender.close();
     await this.#tape?.close();
     this.#tape = null;
   }

@@ -26,13 +26,9 @@ const NAMES: RuntimeName[] = ['node', 'deno', 'bun'];
 const pairs = NAMES.flatMap((writer) => NAMES.map((reader) => [writer, reader] as const));
 
 describe('written by one runtime and tailed by another', () => {
-  test.each(pairs)('%s, %s', { timeout: 60_000 }, async (writer, reader) => {
-    // All nine start from there: the others have the one of their own below.
-    if (ownRuntime !== 'node') return;
-    if (!isInstalled(writer) || !isInstalled(reader)) {
-      console.warn(`not run: ${writer} or ${reader} is not in node_modules/.bin`);
-      return;
-    }
+  test.for(pairs)('%s, %s', { timeout: 60_000 }, async ([writer, reader], { skip }) => {
+    skip(ownRuntime !== 'node', 'all nine start from Node: the others have the one of their own below');
+    skip(!isInstalled(writer) || !isInstalled(reader), `${writer} or ${reader} is not in node_modules/.bin`);
     await expectTailed(writer, reader, 1000);
   });
 });
