@@ -42,5 +42,6 @@ export const runtime: Runtime = makeRuntime({
   loadFfi: () => ffi,
   monotonicNs: process.hrtime.bigint,
   ffiClockIsCheaper: true,
+  reusesPages: true,
   stdin,
 });

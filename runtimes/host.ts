@@ -23,6 +23,8 @@ export interface Host {
   monotonicNs(): bigint;
   /** Reading the system's clock through FFI costs less than the runtime's own monotonic one. */
   ffiClockIsCheaper?: boolean;
+  /** The engine gives the pages of a collected WebAssembly.Memory to the next one as they are, with what is mapped there. */
+  reusesPages?: boolean;
   /** Where reading its descriptor won't do. */
   stdin?: Runtime['stdin'];
 }
@@ -52,7 +54,7 @@ export function makeRuntime(host: Host): Runtime {
 
   return {
     name: host.name,
-    mapper: () => posixMapper(libc()),
+    mapper: () => posixMapper(libc(), host.reusesPages === true),
     files: systemFiles((path, bytes) => {
       const found = libcIfAny();
       preallocate(path, bytes, found && ((file, length) => posixAllocate(found, file, length)));

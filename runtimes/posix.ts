@@ -62,9 +62,14 @@ function mapPlain(libc: Libc, address: number, length: number): boolean {
   return libc.mmap(address, length, PROT_READ_WRITE, flags, -1, 0) === address;
 }
 
+/** Windows that are there, and when they may go by themselves. */
+type Held = Map<PosixWindow, (() => boolean) | null>;
+
 /** What lies over a window of a memory, and gives way to plain memory again. */
 class PosixWindow {
   protected readonly libc: Libc;
+  /** Null where a memory that is collected takes its windows with it. */
+  protected readonly held: Held | null;
   protected readonly path: string;
   protected readonly address: number;
   protected readonly length: number;
@@ -73,13 +78,22 @@ class PosixWindow {
   /** Held so that the address can't become somebody else's: collecting the memory frees its pages. Cleared by `unmap`. */
   #memory: WebAssembly.Memory | undefined;
 
-  constructor(libc: Libc, path: string, memory: WebAssembly.Memory, address: number, length: number, what: string) {
+  constructor(
+    { libc, held }: Host,
+    path: string,
+    memory: WebAssembly.Memory,
+    address: number,
+    length: number,
+    what: string,
+  ) {
     this.libc = libc;
+    this.held = held;
     this.path = path;
     this.#memory = memory;
     this.address = address;
     this.length = length;
     this.#what = what;
+    held?.set(this, null);
   }
 
   protected get isThere(): boolean {
@@ -92,15 +106,21 @@ class PosixWindow {
       throw failure(this.libc, `put plain memory in the place of its ${this.#what}`, this.path);
     }
     this.#memory = undefined;
+    this.held?.delete(this);
   }
+}
+
+interface Host {
+  libc: Libc;
+  held: Held | null;
 }
 
 class PosixMapping extends PosixWindow implements FileMapping {
   /** -1 unless syncing needs it. */
   readonly #fd: number;
 
-  constructor(libc: Libc, path: string, memory: WebAssembly.Memory, address: number, length: number, fd: number) {
-    super(libc, path, memory, address, length, 'mapping');
+  constructor(host: Host, path: string, memory: WebAssembly.Memory, address: number, length: number, fd: number) {
+    super(host, path, memory, address, length, 'mapping');
     this.#fd = fd;
   }
 
@@ -128,11 +148,15 @@ class PosixMapping extends PosixWindow implements FileMapping {
     super.unmap();
     if (this.#fd !== -1) this.libc.close(this.#fd);
   }
+
+  unmapWhen(isDone: () => boolean): void {
+    if (this.isThere) this.held?.set(this, isDone);
+  }
 }
 
 class PosixView extends PosixWindow implements FileView {
-  constructor(libc: Libc, path: string, memory: WebAssembly.Memory, address: number, length: number) {
-    super(libc, path, memory, address, length, 'view');
+  constructor(host: Host, path: string, memory: WebAssembly.Memory, address: number, length: number) {
+    super(host, path, memory, address, length, 'view');
   }
 
   bringIn(from: number, length: number): boolean {
@@ -174,9 +198,15 @@ function checkLength(libc: Libc, fd: number, path: string, length: number, fileO
   throw new TapeError('IO', message, { path });
 }
 
-export function posixMapper(libc: Libc): Mapper {
+/** What is mapped anywhere in this thread. */
+const windows: Held = new Map();
+
+/** `reusesPages`: the engine gives the pages of a collected memory to the next one as they are, with what is mapped there. */
+export function posixMapper(libc: Libc, reusesPages: boolean): Mapper {
+  const host: Host = { libc, held: reusesPages ? windows : null };
   return {
     map(path, memory, offset, length, fileOffset) {
+      for (const [window, isDone] of windows) if (isDone?.()) window.unmap();
       // Where pages have 16 KiB the system maps whole ones; windows start on 64 KiB, so what it adds is nobody's.
       assert(length % 4096 === 0, `a window's length is a multiple of 4 KiB, not ${length}`);
       const address = windowAddress(libc, memory, offset, length, fileOffset);
@@ -187,7 +217,7 @@ export function posixMapper(libc: Libc): Mapper {
         const got = libc.mmap(address, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, fileOffset);
         if (got !== address) throw failure(libc, 'map it', path);
         keepFd = libc.os === 'darwin';
-        const mapping = new PosixMapping(libc, path, memory, address, length, keepFd ? fd : -1);
+        const mapping = new PosixMapping(host, path, memory, address, length, keepFd ? fd : -1);
         prefault(libc, path, mapping, address, length);
         return mapping;
       } finally {
@@ -211,7 +241,7 @@ export function posixMapper(libc: Libc): Mapper {
       } finally {
         libc.close(fd);
       }
-      const view = new PosixView(libc, path, memory, address, length);
+      const view = new PosixView(host, path, memory, address, length);
       // No more is read from the disk than what is asked for: the pages around it are other columns.
       libc.madvise(address, length, MADV_RANDOM);
       if (retry(libc, () => libc.madvise(address, 1, MADV_POPULATE_READ)) !== -1 || libc.errno() !== EINVAL)

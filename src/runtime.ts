@@ -6,6 +6,8 @@ export interface FileMapping {
   sync(from: number, length: number): void;
   /** Puts plain zeroed memory in the window's place. What was stored stays in the file. Idempotent. */
   unmap(): void;
+  /** Leaves that to the runtime: when the memory is collected, or, once `isDone` says so, when something else is mapped. */
+  unmapWhen(isDone: () => boolean): void;
 }
 
 /** A file mapped over a window of a shared memory to be read: a store there traps or kills the process. */

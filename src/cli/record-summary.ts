@@ -16,7 +16,7 @@ export interface RecordResult {
   /** From the opening of the tape until the stop; then until it was closed. */
   seconds: number;
   closeSeconds: number;
-  /** Appended, and of them on their storage nodes (what the session before had left in the journal included). */
+  /** Appended, and of them on their storage nodes. */
   records: number;
   stored: number;
   dropped: number;
@@ -122,7 +122,7 @@ const STOPPED: Partial<Record<StoppedBy, string>> = {
 export function summary(result: RecordResult): string {
   const { records, stored, recovered, storage, rejected, gaps, restarts, degradedRecords, dropped } = result;
   const rate = `${count(result.seconds > 0 ? records / result.seconds : 0)} events/s for ${seconds(result.seconds)}`;
-  const isAll = stored >= records + recovered - dropped;
+  const isAll = stored >= records - dropped;
   const healthy = storage.filter(({ state }) => state === 'healthy').length;
   const odd = (value: number) => (value > 0 ? yellow : (text: string) => text);
   return [

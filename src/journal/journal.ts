@@ -176,7 +176,7 @@ export class Journal {
 
   /**
    * Lets go of all files. `empty`: everything is on its storage nodes, so the lanes' files go. A lane whose producer has not left
-   * stays mapped until its memory is collected: the producer may be between publishing a record and finding that the tape closed.
+   * stays mapped until it has: the producer may be between publishing a record and finding that the tape closed.
    */
   close(empty: boolean): void {
     const { runtime, directory } = this.#setup;
@@ -191,7 +191,9 @@ export class Journal {
         window.set(kept);
         continue;
       }
-      if (lane < 0 || readLaneCounters(this.#view, this.laneAt(lane)).state === LANE_LEFT) mapping.unmap();
+      const hasLeft = () => lane < 0 || readLaneCounters(this.#view, this.laneAt(lane)).state === LANE_LEFT;
+      if (hasLeft()) mapping.unmap();
+      else mapping.unmapWhen(hasLeft);
     }
     this.#mappings.clear();
     if (!empty) return;

@@ -118,7 +118,7 @@ export class SmallLanes {
   readonly receiver: Receiver;
   readonly #random: (below: number) => number;
   #tape: Tape<FollowedFields> | null = null;
-  #appenders: { who: number; append: Appender<FollowedFields>['append']; close(): void }[] = [];
+  #appenders: { who: number; append: Appender<FollowedFields>['append'] }[] = [];
 
   constructor(options: TapeOptions, receiver: Receiver, random: (below: number) => number) {
     this.options = {
@@ -144,7 +144,7 @@ export class SmallLanes {
     const who = this.receiver.expected.length;
     this.receiver.expect(who);
     const appender = openAppender(schema, this.#tape!.appenderHandle());
-    this.#appenders.push({ who, append: appender.append, close: () => appender.close() });
+    this.#appenders.push({ who, append: appender.append });
   }
 
   get lanes(): number {
@@ -166,7 +166,6 @@ export class SmallLanes {
   }
 
   async close(): Promise<void> {
-    for (const appender of this.#appenders) appender.close();
     await this.#tape?.close();
     this.#tape = null;
   }

@@ -92,7 +92,7 @@ test("a sync goes on to the drive, by the mapping's own descriptor", () => {
     mmap: (address) => address,
     getpagesize: () => 16384,
   });
-  const mapping = posixMapper(libc).map('lane', memory, 65536, 131072, 0);
+  const mapping = posixMapper(libc, false).map('lane', memory, 65536, 131072, 0);
   mapping.sync(20_000, 10);
   mapping.unmap();
   mapping.unmap();
@@ -110,7 +110,7 @@ test("a sync goes on to the drive, by the mapping's own descriptor", () => {
 test('files are not mapped to be read, as nothing says beforehand whether a page can be', () => {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const { libc, of } = fakeLibc({ open: () => 5, lseek: () => 65536, mmap: (address) => address });
-  expect(() => posixMapper(libc).view('segment', memory, 0, 65536, 0)).toThrow('it is read, not mapped');
+  expect(() => posixMapper(libc, false).view('segment', memory, 0, 65536, 0)).toThrow('it is read, not mapped');
   expect(of('mmap')).toEqual([]);
 });
 

@@ -113,6 +113,7 @@ export class SimulatedProcess implements Runtime {
         this.unmap(inode);
         bytes.fill(0);
       },
+      unmapWhen: () => {},
     };
   }
 
