@@ -32,15 +32,18 @@ export const RECORD_OPTIONS: OptionSpec[] = [
   { name: 'json', help: 'the same as --format ndjson' },
 ];
 
-export interface RecordArguments {
+export interface Selection {
   tape: Pick<TapeArguments, 'storage' | 'journal'>;
-  from: bigint | undefined;
-  to: bigint | undefined;
   symbols: string[] | undefined;
   columns: string[] | undefined;
   where: string[] | undefined;
   gaps: boolean;
   format: RowFormat;
+}
+
+export interface RecordArguments extends Selection {
+  from: bigint | undefined;
+  to: bigint | undefined;
 }
 
 /** A time before now begins as an option does: it is put together with the option that it is the value of. */
@@ -61,6 +64,11 @@ export function readRecordArguments(commandLine: CommandLine): RecordArguments {
     const text = commandLine.text(name);
     return text === undefined ? undefined : parseTimeNs(text, nowNs);
   };
+  return { ...readSelection(commandLine), from: time('from'), to: time('to') };
+}
+
+/** All of them but the times. @throws UsageError */
+export function readSelection(commandLine: CommandLine): Selection {
   const list = (name: string) => {
     const values = commandLine.list(name);
     return values.length === 0 ? undefined : values;
@@ -72,8 +80,6 @@ export function readRecordArguments(commandLine: CommandLine): RecordArguments {
   const { storage, journal } = readTapeArguments(commandLine);
   return {
     tape: { storage, journal },
-    from: time('from'),
-    to: time('to'),
     symbols: list('symbol'),
     columns: list('columns'),
     where: list('where'),
@@ -84,7 +90,7 @@ export function readRecordArguments(commandLine: CommandLine): RecordArguments {
 
 /** What `use` makes of the tape, opened for reading. What it can't be asked is wrong usage. */
 export async function withTape<T>(
-  { storage, journal }: RecordArguments['tape'],
+  { storage, journal }: Selection['tape'],
   use: (reader: TapeReader<Fields>) => Promise<T>,
 ): Promise<T> {
   const reader = await openTape(readSchema(storage), { storage, journal, readOnly: true });
