@@ -9,7 +9,7 @@ import type { Range } from '../ranges.js';
 import type { Mapper, Zstd } from '../runtime.js';
 import type { Fields, Schema } from '../schema.js';
 import type { BlockCopy, Catalog, CatalogBlock } from '../segment/catalog.js';
-import { SegmentReader } from '../segment/reader.js';
+import { OpenSegments } from '../segment/open-segments.js';
 import type { Turns } from '../storage/scrub/turns.js';
 import type { Batch } from './batch.js';
 import { type ScanOptions, scan, type WithoutGaps } from './scan.js';
@@ -25,9 +25,6 @@ export interface Damage {
   offset: number;
   reason: string;
 }
-
-/** How many segment files a reader keeps open. */
-const OPEN_FILES = 32;
 
 /** While sequences are missing, as another look may find them. */
 const MOST_LOOKS = 4;
@@ -54,7 +51,7 @@ export class TapeBlocks<F extends Fields> {
   readonly #catalog: Catalog;
   readonly #decoder: BlockDecoder;
   readonly #files: Files;
-  readonly #segments = new Map<string, SegmentReader>();
+  readonly #segments: OpenSegments;
   readonly #leastNext: bigint;
 
   /** `mapper`: null where segments are to be read. `leastNext`: every sequence before it was given, and its block stored. */
@@ -74,6 +71,7 @@ export class TapeBlocks<F extends Fields> {
     this.#catalog = catalog;
     const windows = mapper === null ? null : windowsFor(catalog.directories.length, mapper);
     this.#decoder = new BlockDecoder(schema, zstd, windows);
+    this.#segments = new OpenSegments(files, (reader) => this.#decoder.release(reader));
   }
 
   /** All blocks there are now, by sequence, none missing between them. @throws TapeError `BLOCK_MISSING` */
@@ -191,7 +189,7 @@ export class TapeBlocks<F extends Fields> {
   #tryCopy<T>(block: CatalogBlock, copy: BlockCopy, use: (header: BlockHeader) => T): T | DamagedBlock {
     try {
       const entry = { ...block, offset: copy.offset };
-      return this.#file(copy.path).useBlock(this.#decoder, entry, copy.storage, use);
+      return this.#segments.reader(copy.path).useBlock(this.#decoder, entry, copy.storage, use);
     } catch (error) {
       const unreadable = error instanceof TapeError || (error as NodeJS.ErrnoException).syscall !== undefined;
       if (!(error instanceof DamagedBlock) && !unreadable) throw error;
@@ -210,37 +208,13 @@ export class TapeBlocks<F extends Fields> {
     if (!known) this.damage.push(found);
   }
 
-  #file(path: string): SegmentReader {
-    let reader = this.#segments.get(path);
-    // The one used last goes to the end.
-    if (reader !== undefined) this.#segments.delete(path);
-    else {
-      if (this.#segments.size >= OPEN_FILES) this.#closeOldest();
-      reader = new SegmentReader(this.#files, path);
-    }
-    this.#segments.set(path, reader);
-    return reader;
-  }
-
-  #closeOldest(): void {
-    const [[path, reader]] = this.#segments;
-    this.#close(path, reader);
-  }
-
   /** An open file keeps its space on the disk after it was removed. */
   #closeGone(): void {
-    for (const [path, reader] of this.#segments) if (!this.#catalog.segments.has(path)) this.#close(path, reader);
-  }
-
-  #close(path: string, reader: SegmentReader): void {
-    this.#decoder.release(reader);
-    reader.close();
-    this.#segments.delete(path);
+    for (const path of this.#segments.paths) if (!this.#catalog.segments.has(path)) this.#segments.close(path);
   }
 
   close(): void {
     this.#decoder.release();
-    for (const reader of this.#segments.values()) reader.close();
-    this.#segments.clear();
+    this.#segments.closeAll();
   }
 }
