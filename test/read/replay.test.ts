@@ -126,7 +126,6 @@ describe('at the pace of the timestamps', () => {
       const due = Number(ts - START) / 1e6 / speed;
       expect(ms - startedMs).toBeGreaterThan(due - 0.01);
     }
-    expect(came[59].ms - startedMs).toBeLessThan(118 / speed + 2000);
     await tape.close();
   });
 
@@ -152,10 +151,9 @@ describe('at the pace of the timestamps', () => {
       const replay = tape.replay({ signal: controller.signal });
       const items = form === 'batches' ? replay[Symbol.asyncIterator]() : replay.records();
       expect((await items.next()).done).toBe(false);
-      const startedMs = performance.now();
       setTimeout(() => controller.abort(new Error('enough')), 20);
+      // The next record is due in an hour.
       expect((await errorOf(() => items.next())).message).toBe('enough');
-      expect(performance.now() - startedMs).toBeLessThan(2000);
       expect((await errorOf(() => tape.replay({ signal: controller.signal }).records().next())).message).toBe('enough');
     }
     await tape.close();
