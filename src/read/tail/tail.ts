@@ -56,7 +56,7 @@ export function makeFollower<F extends Fields>(source: TailSource<F>, options: F
  * see ARCHITECTURE.md.
  */
 const BUSY_SLEEP_MS = 1;
-const IDLE_SLEEP_MS = 3;
+const IDLE_SLEEP_MS = 10;
 const BUSY_FOR_MS = 1000;
 /** How long it keeps the thread before the event loop has its turn. */
 const TURN_MS = 5;
