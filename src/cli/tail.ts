@@ -54,18 +54,28 @@ async function tail({ tape, format, count, ...asked }: TailArguments, signal: Ab
   await withTape(tape, async (reader) => {
     const writer = rowWriter(reader.schema, asked.columns, format);
     const output = new Output(signal);
-    await output.write(writer.head());
+    const items = reader.tail({ ...asked, signal })[Symbol.asyncIterator]();
     let printed = 0;
-    for await (const item of reader.tail({ ...asked, signal })) {
-      if (item instanceof Gap) {
-        await output.write(writer.gap(item));
-        continue;
+    try {
+      // Begun before the head is seen, so that what is appended from then on is shown.
+      let next = items.next();
+      next.catch(() => {});
+      await output.write(writer.head());
+      for (;;) {
+        const { done, value: item } = await next;
+        if (done) return;
+        if (item instanceof Gap) await output.write(writer.gap(item));
+        else {
+          for (const piece of piecesOf(item.slice(0, Math.min(item.length, count - printed)))) {
+            await output.write(writer.batch(piece));
+            printed += piece.length;
+          }
+        }
+        if (printed === count) return;
+        next = items.next();
       }
-      for (const piece of piecesOf(item.slice(0, Math.min(item.length, count - printed)))) {
-        await output.write(writer.batch(piece));
-        printed += piece.length;
-      }
-      if (printed === count) return;
+    } finally {
+      await items.return?.(undefined);
     }
   });
 }

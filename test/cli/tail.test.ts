@@ -76,8 +76,8 @@ test('refuses what it can not do, in a line', async () => {
   const nowhere = path.join(scratch(), 'nowhere');
   for (const [args, status, message] of [
     [[nowhere], 1, 'no tape there'],
-    [[...storage, '--where', 'price'], 1, 'where'],
-    [[...storage, '--columns', 'size'], 1, 'size'],
+    [[...storage, '--where', 'price'], 2, '--where'],
+    [[...storage, '--columns', 'size'], 2, 'size'],
     [[...storage, '--format', 'xml'], 2, 'xml'],
     [[...storage, '--from', 'yesterday'], 2, 'yesterday'],
     [[], 2, 'storage directories'],
